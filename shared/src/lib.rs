@@ -1,1 +1,21 @@
-//! Placeholder.
+//! Maedal: recurring billing over I'mport (PortOne V1).
+//!
+//! The crate has four parts, and knowledge flows one way:
+//!
+//! * [`subscription`]: the rules of the business. Pure: no I/O, no clock, no async.
+//! * [`iamport`]: the client of I'mport's V1 REST API. Every outcome has a name.
+//! * [`store`]: DynamoDB records of subscriptions, charges and plans.
+//! * [`billing`]: the use cases, the only place where the three above meet.
+//!
+//! Each function of the stack takes an event, runs one use case and answers.
+
+pub mod aws;
+pub mod billing;
+pub mod clock;
+pub mod config;
+pub mod iamport;
+pub mod ids;
+pub mod queue;
+pub mod store;
+pub mod subscription;
+pub mod telemetry;

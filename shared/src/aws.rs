@@ -1,0 +1,103 @@
+//! The AWS SDK as this project uses it: Lambda's own credentials, one TLS provider, short timeouts.
+//!
+//! `aws-config` is left out on purpose. A Lambda's credentials and region are in its environment, and the rest of the
+//! chain (SSO, STS, IMDS) is code to load at every cold start that nothing here would use.
+
+use std::time::Duration;
+
+use aws_credential_types::Credentials;
+use aws_smithy_http_client::{Builder, tls};
+use aws_smithy_types::retry::RetryConfig;
+use aws_smithy_types::timeout::TimeoutConfig;
+
+/// DynamoDB and SQS answer in milliseconds; one that doesn't is tried anew.
+const CONNECT_TIMEOUT: Duration = Duration::from_millis(1_500);
+const ATTEMPT_TIMEOUT: Duration = Duration::from_secs(3);
+const OPERATION_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// Where AWS is and who asks: region, credentials and, for a local stack, an endpoint.
+#[derive(Debug, Clone)]
+pub struct Aws {
+    region: String,
+    credentials: Credentials,
+    endpoint: Option<String>,
+}
+
+impl Aws {
+    /// From the environment that Lambda gives: `AWS_REGION`, `AWS_ACCESS_KEY_ID`, `AWS_SECRET_ACCESS_KEY`,
+    /// `AWS_SESSION_TOKEN`; and `AWS_ENDPOINT_URL` where a local stack stands in.
+    pub fn from_env() -> Result<Self, MissingVariable> {
+        let var = |name: &'static str| std::env::var(name).ok().filter(|value| !value.is_empty());
+        let needed = |name: &'static str| var(name).ok_or(MissingVariable(name));
+        Ok(Self {
+            region: needed("AWS_REGION")?,
+            credentials: Credentials::new(
+                needed("AWS_ACCESS_KEY_ID")?,
+                needed("AWS_SECRET_ACCESS_KEY")?,
+                var("AWS_SESSION_TOKEN"),
+                None,
+                "environment",
+            ),
+            endpoint: var("AWS_ENDPOINT_URL"),
+        })
+    }
+
+    /// A local stand-in at `endpoint`, with credentials that are worth nothing.
+    pub fn local(endpoint: impl Into<String>) -> Self {
+        Self {
+            region: "ap-northeast-2".to_owned(),
+            credentials: Credentials::new("local", "local", None, None, "local"),
+            endpoint: Some(endpoint.into()),
+        }
+    }
+
+    /// A DynamoDB client. `AWS_ENDPOINT_URL_DYNAMODB` moves it alone.
+    pub fn dynamodb(&self) -> aws_sdk_dynamodb::Client {
+        let mut config = aws_sdk_dynamodb::Config::builder()
+            .behavior_version(aws_sdk_dynamodb::config::BehaviorVersion::latest())
+            .region(aws_sdk_dynamodb::config::Region::new(self.region.clone()))
+            .credentials_provider(self.credentials.clone())
+            .http_client(http_client())
+            .retry_config(RetryConfig::standard())
+            .timeout_config(timeouts());
+        config.set_endpoint_url(std::env::var("AWS_ENDPOINT_URL_DYNAMODB").ok().or_else(|| self.endpoint.clone()));
+        aws_sdk_dynamodb::Client::from_conf(config.build())
+    }
+
+    /// An SQS client. `AWS_ENDPOINT_URL_SQS` moves it alone.
+    pub fn sqs(&self) -> aws_sdk_sqs::Client {
+        let mut config = aws_sdk_sqs::Config::builder()
+            .behavior_version(aws_sdk_sqs::config::BehaviorVersion::latest())
+            .region(aws_sdk_sqs::config::Region::new(self.region.clone()))
+            .credentials_provider(self.credentials.clone())
+            .http_client(http_client())
+            .retry_config(RetryConfig::standard())
+            .timeout_config(timeouts());
+        config.set_endpoint_url(std::env::var("AWS_ENDPOINT_URL_SQS").ok().or_else(|| self.endpoint.clone()));
+        aws_sdk_sqs::Client::from_conf(config.build())
+    }
+}
+
+/// A variable that a function can't run without.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("the environment variable {0} is not set. template.yaml sets it for every function; README.md lists them all")]
+pub struct MissingVariable(pub &'static str);
+
+/// Makes ring the TLS provider of the process. Safe to call again.
+pub fn install_crypto() {
+    // An error says that one is installed already, which is as good.
+    let _ = rustls::crypto::ring::default_provider().install_default();
+}
+
+fn http_client() -> aws_smithy_runtime_api::client::http::SharedHttpClient {
+    install_crypto();
+    Builder::new().tls_provider(tls::Provider::Rustls(tls::rustls_provider::CryptoMode::Ring)).build_https()
+}
+
+fn timeouts() -> TimeoutConfig {
+    TimeoutConfig::builder()
+        .connect_timeout(CONNECT_TIMEOUT)
+        .operation_attempt_timeout(ATTEMPT_TIMEOUT)
+        .operation_timeout(OPERATION_TIMEOUT)
+        .build()
+}

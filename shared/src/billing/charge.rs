@@ -1,0 +1,313 @@
+//! The charge protocol: claim, `again`, settle. The only place where money is asked for.
+//!
+//! `again` has no idempotency key. What keeps a buyer from paying twice is the order of these lines, and what is true
+//! after a crash at each of them:
+//!
+//! 1. **Claim**: one conditional write turns the next charge into the attempt in flight.
+//!    *Crash before*: nothing happened; it is still due. *Crash after*: the attempt is in flight. Nobody else can claim;
+//!    once its lease is over, whoever comes asks I'mport what became of it ([`super::resolve`]).
+//! 2. **Earlier attempts** of the same period are looked up, from the second attempt on: a decline may have turned into a
+//!    payment since. *Crash after*: as above.
+//! 3. **The send deadline**: a worker that was held up for longer than [`SEND_WITHIN`] since its claim does not send. So
+//!    nothing leaves late, after others have concluded that nothing will.
+//! 4. **`again`**. *Crash before, during or after*: in flight, and looked up. An answer counts as proof only where it
+//!    says `paid` or `failed`; a refusal only after a look-up that shows nothing paid.
+//! 5. **Settle**: subscription and ledger in one transaction. *Crash before*: in flight, looked up, settled then.
+//!    *Crash after*: done.
+//!
+//! An attempt without proof is *in doubt*: it keeps its name, blocks every other attempt, and is looked up until known.
+
+use jiff::SignedDuration;
+use tracing::{info, warn};
+
+use super::verify::{Evidence, Meant, fail_reason, weigh};
+use super::{Billing, TRIES};
+use crate::iamport::{Again, Answer, CallError, IamportPayment, PaymentStatus};
+use crate::store::{Entry, Guard, StoreError, Taken};
+use crate::subscription::settle::{LatePayment, Proof};
+use crate::subscription::{Intent, MerchantUid, Subscription, SubscriptionId, Won};
+
+/// How long after its claim an attempt may still be sent. Far below the settle delay, even where clocks differ by minutes.
+pub const SEND_WITHIN: SignedDuration = SignedDuration::from_secs(30);
+
+/// What came of a charge.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Charged {
+    /// The money moved, and the ledger says so.
+    Paid(Box<Subscription>),
+    /// It did not, and the ledger says so.
+    Declined(Box<Subscription>),
+    /// Nobody knows yet.
+    InDoubt(Box<Subscription>),
+    /// A person must look.
+    NeedsReview(Box<Subscription>),
+    /// The claim's condition did not hold: this is what stands there instead.
+    NotClaimed(Option<Box<Subscription>>),
+}
+
+impl Charged {
+    /// The subscription as it is now.
+    pub fn subscription(&self) -> Option<&Subscription> {
+        match self {
+            Self::Paid(s) | Self::Declined(s) | Self::InDoubt(s) | Self::NeedsReview(s) => Some(s),
+            Self::NotClaimed(found) => found.as_deref(),
+        }
+    }
+}
+
+impl Billing {
+    /// Makes one attempt, if the claim holds.
+    pub async fn charge(&self, id: SubscriptionId, guard: &Guard) -> Result<Charged, StoreError> {
+        match self.store.claim(id, guard, self.now()).await {
+            Ok(claimed) => self.send(claimed).await,
+            Err(Taken::Found(found)) => Ok(Charged::NotClaimed(found)),
+            Err(Taken::Store(error)) => Err(error),
+        }
+    }
+
+    /// Sends the attempt that was just claimed.
+    pub(super) async fn send(&self, claimed: Subscription) -> Result<Charged, StoreError> {
+        let Some(intent) = claimed.in_flight.clone() else { return Ok(Charged::NotClaimed(Some(Box::new(claimed)))) };
+        match self.earlier_payment(&claimed, &intent).await {
+            Ok(None) => (),
+            Ok(Some((name, paid))) => return self.settle_by_earlier(claimed, name, &paid).await,
+            Err(error) => return self.doubt(claimed, true, None, &error.to_string()).await,
+        }
+        let held_up = claimed.claimed_at.is_none_or(|at| self.now().duration_since(at) > SEND_WITHIN);
+        if held_up {
+            warn!(merchant_uid = %intent.merchant_uid, outcome = "not sent", "held up for too long since the claim");
+            return self.doubt(claimed, true, None, "held up for too long since the claim").await;
+        }
+        let tax_free = claimed.plan.terms.tax_free;
+        let again = Again {
+            customer_uid: &claimed.customer_uid,
+            merchant_uid: intent.merchant_uid,
+            amount: intent.amount,
+            name: &claimed.plan.terms.name,
+            tax_free: (tax_free > Won::ZERO).then_some(tax_free),
+        };
+        match self.iamport.again(&again).await {
+            Ok(Answer::Done(payment)) => self.settle_by_answer(claimed, &intent, &payment).await,
+            Ok(Answer::Refused { message, .. } | Answer::NotFound { message }) => {
+                self.settle_by_refusal(claimed, &intent, message).await
+            }
+            Err(error) => {
+                let unsent = error.surely_unsent();
+                self.doubt(claimed, unsent, None, &error.to_string()).await
+            }
+        }
+    }
+
+    /// `code` 0: the gateway was reached. Only the payment's own status says what came of it.
+    async fn settle_by_answer(
+        &self,
+        claimed: Subscription,
+        intent: &Intent,
+        payment: &IamportPayment,
+    ) -> Result<Charged, StoreError> {
+        if payment.merchant_uid != intent.merchant_uid.to_string() {
+            return self.doubt(claimed, false, None, "the answer is about another merchant_uid").await;
+        }
+        match payment.status {
+            PaymentStatus::Paid => self.settle_paid(claimed, intent, payment).await,
+            PaymentStatus::Failed => {
+                let proof = Proof::Declined { reason: fail_reason(payment), imp_uid: payment.imp_uid.parse().ok() };
+                self.settle(claimed, intent.merchant_uid, proof).await
+            }
+            PaymentStatus::Ready | PaymentStatus::Cancelled | PaymentStatus::Other(_) => {
+                self.doubt(claimed, false, None, "the answer says neither paid nor failed").await
+            }
+        }
+    }
+
+    /// `code` other than 0 proves nothing by itself: the name may be refused because it is paid.
+    async fn settle_by_refusal(
+        &self,
+        claimed: Subscription,
+        intent: &Intent,
+        message: String,
+    ) -> Result<Charged, StoreError> {
+        let message: String = message.chars().take(200).collect();
+        match self.iamport.payments_of(intent.merchant_uid).await.map(weigh) {
+            Ok(Evidence::Paid(first, others)) => self.settle_all_paid(claimed, intent, &first, &others).await,
+            Ok(Evidence::Nothing | Evidence::Failed { .. }) => {
+                self.settle(claimed, intent.merchant_uid, Proof::Declined { reason: message, imp_uid: None }).await
+            }
+            Ok(Evidence::Undecided) => {
+                self.doubt(claimed, false, Some(message), "refused, with a payment undecided").await
+            }
+            Err(error) => self.doubt(claimed, false, Some(message), &error.to_string()).await,
+        }
+    }
+
+    /// Settles the attempt in flight by the first payment; the others of the same name go back.
+    pub(super) async fn settle_all_paid(
+        &self,
+        claimed: Subscription,
+        intent: &Intent,
+        first: &IamportPayment,
+        others: &[IamportPayment],
+    ) -> Result<Charged, StoreError> {
+        let settled = self.settle_paid(claimed, intent, first).await?;
+        for other in others {
+            self.record(intent.merchant_uid, other).await?;
+        }
+        Ok(settled)
+    }
+
+    pub(super) async fn settle_paid(
+        &self,
+        claimed: Subscription,
+        intent: &Intent,
+        payment: &IamportPayment,
+    ) -> Result<Charged, StoreError> {
+        let meant =
+            Meant { merchant_uid: intent.merchant_uid, amount: intent.amount, customer_uid: &claimed.customer_uid };
+        match meant.verify(payment) {
+            Ok(payment) => self.settle(claimed, intent.merchant_uid, Proof::Paid(payment)).await,
+            Err(difference) => self.review(claimed, difference).await,
+        }
+    }
+
+    /// Writes what is proven, once: where somebody else has settled the attempt meanwhile, there is nothing left to do.
+    pub(super) async fn settle(
+        &self,
+        mut seen: Subscription,
+        name: MerchantUid,
+        proof: Proof,
+    ) -> Result<Charged, StoreError> {
+        for _ in 0..TRIES {
+            let now = self.now();
+            let mut next = seen.clone();
+            let ours = seen.in_flight.as_ref().is_some_and(|intent| intent.merchant_uid == name);
+            let Some(charge) = ours.then(|| next.settle(proof.clone(), now, &self.policy)).flatten() else {
+                info!(merchant_uid = %name, outcome = "settled already", "somebody else was faster");
+                return self.settled_elsewhere(seen, name, proof).await;
+            };
+            match self.store.settle(&mut next, &[Entry::New(charge)], now, &self.policy).await {
+                Ok(()) => {
+                    let next = Box::new(next);
+                    return Ok(match proof {
+                        Proof::Paid(payment) => {
+                            info!(merchant_uid = %name, imp_uid = %payment.imp_uid, outcome = "paid", status = next.status.word(), "charge settled");
+                            Charged::Paid(next)
+                        }
+                        Proof::Declined { reason, .. } => {
+                            info!(merchant_uid = %name, outcome = "declined", reason, status = next.status.word(), "charge settled");
+                            Charged::Declined(next)
+                        }
+                    });
+                }
+                Err(StoreError::Conflict { .. }) => match self.store.subscription(next.id).await? {
+                    Some(current) => seen = current,
+                    None => return Ok(Charged::NotClaimed(None)),
+                },
+                Err(error @ (StoreError::Unavailable { .. } | StoreError::Defect { .. })) => return Err(error),
+            }
+        }
+        Err(StoreError::Conflict { task: "settle a charge" })
+    }
+
+    /// The attempt isn't in flight any more: it was settled. A payment that isn't in the ledger must still enter it.
+    async fn settled_elsewhere(
+        &self,
+        seen: Subscription,
+        name: MerchantUid,
+        proof: Proof,
+    ) -> Result<Charged, StoreError> {
+        match proof {
+            Proof::Declined { .. } => Ok(Charged::Declined(Box::new(seen))),
+            Proof::Paid(payment) => {
+                let amount = seen.plan.terms.amount;
+                let late = LatePayment { merchant_uid: name, amount, payment };
+                self.record_verified(late).await?;
+                Ok(Charged::Paid(Box::new(self.store.subscription(seen.id).await?.unwrap_or(seen))))
+            }
+        }
+    }
+
+    /// Late truth, asked for: whether an earlier attempt at this period, recorded as declined, was paid after all.
+    async fn earlier_payment(
+        &self,
+        claimed: &Subscription,
+        intent: &Intent,
+    ) -> Result<Option<(MerchantUid, IamportPayment)>, CallError> {
+        for attempt in (1..intent.attempt).rev() {
+            let name = MerchantUid::charge(claimed.id, intent.period, attempt);
+            if let Evidence::Paid(first, _) = weigh(self.iamport.payments_of(name).await?) {
+                return Ok(Some((name, *first)));
+            }
+        }
+        Ok(None)
+    }
+
+    /// An earlier attempt was paid, and enters the ledger. This one is let go where it was never sent; where it was, it
+    /// stays in doubt until a look-up settles it.
+    async fn settle_by_earlier(
+        &self,
+        mut claimed: Subscription,
+        name: MerchantUid,
+        paid: &IamportPayment,
+    ) -> Result<Charged, StoreError> {
+        if claimed.sends <= 1 {
+            claimed.release();
+            self.store.put(&mut claimed, self.now(), &self.policy).await?;
+        }
+        self.record(name, paid).await?;
+        let id = claimed.id;
+        Ok(Charged::Paid(Box::new(self.store.subscription(id).await?.unwrap_or(claimed))))
+    }
+
+    /// Nobody knows what became of the attempt: it keeps its name and is looked up later.
+    ///
+    /// Where even that can't be written, nothing is lost: it stays in flight, and its lease leads to the same look.
+    pub(super) async fn doubt(
+        &self,
+        mut claimed: Subscription,
+        unsent: bool,
+        refusal: Option<String>,
+        reason: &str,
+    ) -> Result<Charged, StoreError> {
+        let now = self.now();
+        claimed.keep_in_doubt(unsent, refusal, now);
+        let name = claimed.in_flight.as_ref().map(|intent| intent.merchant_uid.to_string());
+        warn!(
+            merchant_uid = name,
+            unsent,
+            reason,
+            outcome = "in doubt",
+            status = claimed.status.word(),
+            "charge not settled"
+        );
+        match self.store.put(&mut claimed, now, &self.policy).await {
+            Ok(()) if claimed.review.is_some() => Ok(Charged::NeedsReview(Box::new(claimed))),
+            Ok(()) => Ok(Charged::InDoubt(Box::new(claimed))),
+            Err(StoreError::Conflict { .. }) => {
+                // Somebody has heard more than we have.
+                Ok(Charged::InDoubt(Box::new(self.store.subscription(claimed.id).await?.unwrap_or(claimed))))
+            }
+            Err(error @ (StoreError::Unavailable { .. } | StoreError::Defect { .. })) => Err(error),
+        }
+    }
+
+    /// The books disagree: a person must look. The attempt stays in flight, so that nothing else is charged.
+    pub(super) async fn review(&self, mut seen: Subscription, reason: String) -> Result<Charged, StoreError> {
+        for _ in 0..TRIES {
+            let now = self.now();
+            if seen.review.is_some() {
+                return Ok(Charged::NeedsReview(Box::new(seen)));
+            }
+            seen.needs_review(reason.clone(), now);
+            warn!(subscription = %seen.id, reason, outcome = "needs_review", "the books disagree");
+            match self.store.put(&mut seen, now, &self.policy).await {
+                Ok(()) => return Ok(Charged::NeedsReview(Box::new(seen))),
+                Err(StoreError::Conflict { .. }) => match self.store.subscription(seen.id).await? {
+                    Some(current) => seen = current,
+                    None => return Ok(Charged::NotClaimed(None)),
+                },
+                Err(error @ (StoreError::Unavailable { .. } | StoreError::Defect { .. })) => return Err(error),
+            }
+        }
+        Err(StoreError::Conflict { task: "hand a subscription to a person" })
+    }
+}

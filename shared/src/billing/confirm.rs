@@ -1,0 +1,153 @@
+//! Confirming a billing key: whatever brought us here (redirect, webhook, our own look) is a hint; I'mport is asked.
+//!
+//! *Crash before the write*: nothing happened; the window is looked up ten minutes after it opened. *Crash after*: the
+//! billing key is recorded, and the next step (first charge or trial) is due at that same time.
+
+use tracing::{info, warn};
+
+use super::Billing;
+use crate::iamport::{CallError, IamportPayment, PaymentStatus, Usage};
+use crate::store::{StoreError, Taken};
+use crate::subscription::{ImpUid, MerchantUid, PaymentMethod, Purpose, Status, Subscription, Won};
+
+/// What a payment window shows: nothing is charged while a billing key is issued. (CHAI would only display it; some
+/// gateways would charge it.)
+pub const WINDOW_AMOUNT: Won = Won::ZERO;
+
+/// What came of a hint that a billing key was issued.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Confirmation {
+    /// It was, and the subscription is as it is now: its status tells the rest.
+    Confirmed(Box<Subscription>),
+    /// I'mport can't be asked, or knows nothing yet, or hasn't decided: ask again.
+    NotYet,
+    /// It was not. Nothing was changed.
+    Refused(Refusal),
+}
+
+/// Why a hint changed nothing.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Refusal {
+    /// The name isn't one of ours, or no session has it.
+    UnknownSession,
+    /// The session closed before the billing key came.
+    SessionExpired,
+    /// The payment is another one: another name, customer_uid, usage or amount.
+    Mismatch,
+    /// The buyer left the window, or the gateway refused.
+    WindowFailed {
+        /// The gateway's words.
+        reason: String,
+    },
+}
+
+impl Billing {
+    /// Confirms the billing key that the window `name` issued as payment `imp_uid`, and does what follows at once.
+    pub async fn confirm(&self, name: MerchantUid, imp_uid: &ImpUid) -> Result<Confirmation, StoreError> {
+        let Purpose::Window { .. } = name.purpose else { return Ok(Confirmation::Refused(Refusal::UnknownSession)) };
+        match self.iamport.payment(imp_uid).await {
+            Ok(Some(payment)) => self.confirm_payment(name, &payment).await,
+            Ok(None) => Ok(Confirmation::NotYet),
+            Err(error) => {
+                warn!(merchant_uid = %name, %imp_uid, %error, outcome = "not yet", "I'mport could not be asked");
+                Ok(Confirmation::NotYet)
+            }
+        }
+    }
+
+    /// As [`Billing::confirm`], where I'mport has been asked.
+    pub(super) async fn confirm_payment(
+        &self,
+        name: MerchantUid,
+        payment: &IamportPayment,
+    ) -> Result<Confirmation, StoreError> {
+        let Purpose::Window { number } = name.purpose else {
+            return Ok(Confirmation::Refused(Refusal::UnknownSession));
+        };
+        let mismatch = Ok(Confirmation::Refused(Refusal::Mismatch));
+        let (Ok(imp_uid), Some(Ok(customer_uid))) =
+            (payment.imp_uid.parse(), payment.customer_uid.as_ref().map(|uid| uid.parse()))
+        else {
+            return mismatch;
+        };
+        if payment.merchant_uid != name.to_string() || payment.customer_uid_usage != Some(Usage::Issue) {
+            return mismatch;
+        }
+        match &payment.status {
+            PaymentStatus::Paid => (),
+            PaymentStatus::Ready | PaymentStatus::Other(_) => return Ok(Confirmation::NotYet),
+            PaymentStatus::Failed | PaymentStatus::Cancelled => {
+                let reason = super::verify::fail_reason(payment);
+                return Ok(Confirmation::Refused(Refusal::WindowFailed { reason }));
+            }
+        }
+        if payment.amount() != Some(WINDOW_AMOUNT) {
+            warn!(merchant_uid = %name, %imp_uid, outcome = "mismatch", "a window that should only issue a billing key has an amount");
+            return mismatch;
+        }
+        let now = self.now();
+        let method = PaymentMethod {
+            window: number,
+            imp_uid,
+            provider: payment.pg_provider.clone().filter(|provider| provider.len() <= 40),
+            confirmed_at: now,
+            broken: false,
+        };
+        match self.store.confirm(name.subscription, &customer_uid, &method, now).await {
+            Ok(subscription) => {
+                info!(merchant_uid = %name, imp_uid = %method.imp_uid, outcome = "billing key", "billing key recorded");
+                Ok(Confirmation::Confirmed(Box::new(self.go_on(subscription).await?)))
+            }
+            Err(Taken::Store(error)) => Err(error),
+            Err(Taken::Found(None)) => Ok(Confirmation::Refused(Refusal::UnknownSession)),
+            Err(Taken::Found(Some(seen))) if seen.customer_uid != customer_uid => mismatch,
+            Err(Taken::Found(Some(seen))) => {
+                let known = seen.payment_method.as_ref().is_some_and(|known| known.window >= number);
+                match (known, seen.status) {
+                    // A reload, a second tab, a webhook that came first.
+                    (true, _) => Ok(Confirmation::Confirmed(Box::new(self.go_on(*seen).await?))),
+                    (false, Status::Pending | Status::Expired) => Ok(Confirmation::Refused(Refusal::SessionExpired)),
+                    (
+                        false,
+                        Status::Trialing
+                        | Status::Active
+                        | Status::PastDue
+                        | Status::Paused
+                        | Status::Canceled
+                        | Status::NeedsReview,
+                    ) => Ok(Confirmation::Confirmed(seen)),
+                }
+            }
+        }
+    }
+
+    /// Does what is due now that the billing key is there: the first charge, or the start of the trial.
+    async fn go_on(&self, subscription: Subscription) -> Result<Subscription, StoreError> {
+        let before = subscription.clone();
+        match self.advance(subscription).await {
+            Ok(worked) => Ok(worked.into_subscription().unwrap_or(before)),
+            // The billing key is recorded and the next step is due: the schedule does it if we can't.
+            Err(error) => {
+                warn!(subscription = %before.id, %error, outcome = "left to the schedule", "could not go on");
+                Ok(self.store.subscription(before.id).await.ok().flatten().unwrap_or(before))
+            }
+        }
+    }
+
+    /// Asks I'mport about every window of a session that was opened. `Ok(None)`: no billing key was issued.
+    pub(super) async fn find_billing_key(
+        &self,
+        seen: &Subscription,
+    ) -> Result<Option<(MerchantUid, IamportPayment)>, CallError> {
+        let known = seen.payment_method.as_ref().map_or(0, |method| method.window);
+        for number in (known + 1..=seen.windows).rev() {
+            let name = MerchantUid::window(seen.id, number);
+            let issued =
+                self.iamport.payments_of(name).await?.into_iter().find(|payment| payment.status == PaymentStatus::Paid);
+            if let Some(payment) = issued {
+                return Ok(Some((name, payment)));
+            }
+        }
+        Ok(None)
+    }
+}

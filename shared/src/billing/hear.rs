@@ -1,0 +1,106 @@
+//! Hearing a webhook: a hint, unsigned and forgeable, that something happened at I'mport. Nothing in it is believed; what
+//! is ours is looked up, and ends in the same use cases as everything else.
+
+use tracing::{info, warn};
+
+use super::confirm::Confirmation;
+use super::{Billing, Recorded};
+use crate::iamport::{CallError, IamportPayment, PaymentStatus};
+use crate::queue::Hint;
+use crate::store::StoreError;
+use crate::subscription::{ImpUid, MerchantUid, Purpose, Subscription};
+
+/// What a hint came to.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Heard {
+    /// It was news, and the books have it now.
+    Handled(&'static str),
+    /// The books had it already, or there is nothing to have.
+    Known,
+    /// No name of ours, no subscription of ours, or no payment at I'mport.
+    NotOurs,
+}
+
+/// A hint that could not be followed now: it must be kept and tried again.
+#[derive(Debug, thiserror::Error)]
+pub enum HearError {
+    /// The table.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// I'mport.
+    #[error(transparent)]
+    Iamport(#[from] CallError),
+}
+
+impl Billing {
+    /// Follows a hint: our own key first (no call to I'mport for what isn't ours), then I'mport, then the books.
+    pub async fn hear(&self, hint: &Hint) -> Result<Heard, HearError> {
+        let (Ok(name), Ok(imp_uid)) = (hint.merchant_uid.parse::<MerchantUid>(), hint.imp_uid.parse::<ImpUid>()) else {
+            return Ok(Heard::NotOurs);
+        };
+        let Some(subscription) = self.store.subscription(name.subscription).await? else { return Ok(Heard::NotOurs) };
+        // A name that we have not made yet is a forger's.
+        let made = match name.purpose {
+            Purpose::Window { number } => number <= subscription.windows,
+            Purpose::Charge { period, attempt } => {
+                let next = subscription.attempts.saturating_add(1);
+                (period, attempt) <= (subscription.period, next)
+            }
+        };
+        if !made {
+            return Ok(Heard::NotOurs);
+        }
+        let Some(payment) = self.iamport.payment(&imp_uid).await? else {
+            return Ok(Heard::NotOurs);
+        };
+        if payment.merchant_uid != hint.merchant_uid {
+            return Ok(Heard::NotOurs);
+        }
+        let heard = match name.purpose {
+            Purpose::Window { .. } => self.hear_of_window(name, &payment).await?,
+            Purpose::Charge { .. } => self.hear_of_charge(subscription, name, &payment).await?,
+        };
+        info!(merchant_uid = %name, %imp_uid, outcome = ?heard, "webhook");
+        Ok(heard)
+    }
+
+    async fn hear_of_window(&self, name: MerchantUid, payment: &IamportPayment) -> Result<Heard, StoreError> {
+        Ok(match self.confirm_payment(name, payment).await? {
+            Confirmation::Confirmed(_) => Heard::Handled("billing key"),
+            Confirmation::NotYet | Confirmation::Refused(_) => Heard::Known,
+        })
+    }
+
+    async fn hear_of_charge(
+        &self,
+        subscription: Subscription,
+        name: MerchantUid,
+        payment: &IamportPayment,
+    ) -> Result<Heard, StoreError> {
+        if payment.was_paid() {
+            return Ok(match self.record_seen(subscription, name, payment).await? {
+                Recorded::New(_) => Heard::Handled("payment"),
+                Recorded::Known(charge) if charge.refunded < payment.cancel_amount() => Heard::Handled("refund"),
+                Recorded::Known(_) | Recorded::Unknown => Heard::Known,
+                Recorded::NeedsReview => {
+                    warn!(merchant_uid = %name, outcome = "needs_review", "a payment isn't what was meant");
+                    Heard::Handled("needs_review")
+                }
+            });
+        }
+        let in_doubt = subscription.doubt.is_some()
+            && subscription.in_flight.as_ref().is_some_and(|intent| intent.merchant_uid == name);
+        match payment.status {
+            // It settles an attempt in doubt, together with all other payments of its name.
+            PaymentStatus::Failed if in_doubt => {
+                self.resolve(subscription).await?;
+                Ok(Heard::Handled("decline"))
+            }
+            PaymentStatus::Failed
+            | PaymentStatus::Ready
+            | PaymentStatus::Paid
+            | PaymentStatus::Cancelled
+            | PaymentStatus::Other(_) => Ok(Heard::Known),
+        }
+    }
+}

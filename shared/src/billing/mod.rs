@@ -1,0 +1,62 @@
+//! The use cases: the only place where the domain, I'mport and the table meet. One file per verb.
+//!
+//! A redirect, a webhook, a queue message, a schedule tick: each is a hint that something may have happened, may come
+//! twice, late, early, forged or never. All of them end here, so any order gives the same ledger.
+
+mod charge;
+mod confirm;
+mod dispatch;
+mod hear;
+mod open_checkout;
+mod open_window;
+mod put_plan;
+mod record;
+mod refund;
+mod resolve;
+mod verify;
+mod work;
+
+use std::sync::Arc;
+
+use jiff::Timestamp;
+
+pub use charge::{Charged, SEND_WITHIN};
+pub use confirm::{Confirmation, Refusal, WINDOW_AMOUNT};
+pub use dispatch::{Dispatched, dispatch};
+pub use hear::{HearError, Heard};
+pub use open_checkout::{CheckoutRequest, OpenError, Opened, Session};
+pub use open_window::{Window, WindowError, WindowRequest};
+pub use put_plan::{PlanRequest, PutPlanError};
+pub use record::Recorded;
+pub use resolve::SETTLE_DELAY;
+pub use work::Worked;
+
+use crate::clock::Clock;
+use crate::iamport::Iamport;
+use crate::ids::Ids;
+use crate::store::Store;
+use crate::subscription::Policy;
+
+/// What every use case works with.
+#[derive(Debug)]
+pub struct Billing {
+    /// The table.
+    pub store: Store,
+    /// I'mport.
+    pub iamport: Iamport,
+    /// The present.
+    pub clock: Arc<dyn Clock>,
+    /// What the merchant has set.
+    pub policy: Policy,
+    /// New ids.
+    pub ids: Ids,
+}
+
+/// How often a write that somebody else overtook is decided anew, before the message goes back to the queue.
+const TRIES: usize = 6;
+
+impl Billing {
+    fn now(&self) -> Timestamp {
+        self.clock.now()
+    }
+}

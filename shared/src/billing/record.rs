@@ -1,0 +1,111 @@
+//! Late truth: a payment that I'mport shows enters the ledger, whatever was recorded before.
+
+use tracing::{info, warn};
+
+use super::verify::Meant;
+use super::{Billing, TRIES};
+use crate::iamport::IamportPayment;
+use crate::store::{Entry, StoreError};
+use crate::subscription::settle::LatePayment;
+use crate::subscription::{Charge, MerchantUid, Purpose, Subscription};
+
+/// What came of recording a payment.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Recorded {
+    /// It is in the ledger, and was not before.
+    New(Box<Charge>),
+    /// It was in the ledger already.
+    Known(Box<Charge>),
+    /// It isn't what was meant: a person must look.
+    NeedsReview,
+    /// No subscription of ours has such a name.
+    Unknown,
+}
+
+impl Billing {
+    /// Records a paid payment of the name `name`, in flight or not, and the refunds that I'mport shows of it.
+    pub async fn record(&self, name: MerchantUid, paid: &IamportPayment) -> Result<Recorded, StoreError> {
+        let Some(subscription) = self.store.subscription(name.subscription).await? else {
+            return Ok(Recorded::Unknown);
+        };
+        self.record_seen(subscription, name, paid).await
+    }
+
+    /// As [`Billing::record`], where the subscription has just been read.
+    pub(super) async fn record_seen(
+        &self,
+        seen: Subscription,
+        name: MerchantUid,
+        paid: &IamportPayment,
+    ) -> Result<Recorded, StoreError> {
+        let Purpose::Charge { period, attempt } = name.purpose else { return Ok(Recorded::Unknown) };
+        if let Some(intent) = seen.in_flight.clone().filter(|intent| intent.merchant_uid == name) {
+            self.settle_paid(seen, &intent, paid).await?;
+        } else {
+            let known = self.store.charges_of(seen.id, period).await?;
+            if let Some(charge) = known.iter().find(|c| c.payment().is_some_and(|p| p.imp_uid.as_str() == paid.imp_uid))
+            {
+                self.record_refunds(charge, paid).await?;
+                return Ok(Recorded::Known(Box::new(charge.clone())));
+            }
+            // The amount that was asked for then; the plan's, where the ledger has lost the attempt.
+            let amount = known.iter().find(|c| c.attempt == attempt).map_or(seen.plan.terms.amount, |c| c.amount);
+            let meant = Meant { merchant_uid: name, amount, customer_uid: &seen.customer_uid };
+            match meant.verify(paid) {
+                Ok(payment) => self.record_verified(LatePayment { merchant_uid: name, amount, payment }).await?,
+                Err(difference) => {
+                    self.review(seen, difference).await?;
+                    return Ok(Recorded::NeedsReview);
+                }
+            }
+        }
+        let charges = self.store.charges_of(name.subscription, period).await?;
+        match charges.into_iter().find(|c| c.payment().is_some_and(|p| p.imp_uid.as_str() == paid.imp_uid)) {
+            Some(charge) => {
+                self.record_refunds(&charge, paid).await?;
+                Ok(Recorded::New(Box::new(charge)))
+            }
+            None => Ok(Recorded::NeedsReview),
+        }
+    }
+
+    /// Writes a payment that isn't the attempt in flight, once. A period that is paid twice gives the later one back.
+    pub(super) async fn record_verified(&self, late: LatePayment) -> Result<(), StoreError> {
+        let name = late.merchant_uid;
+        let Purpose::Charge { period, attempt } = name.purpose else { return Ok(()) };
+        for _ in 0..TRIES {
+            let now = self.now();
+            let Some(mut subscription) = self.store.subscription(name.subscription).await? else { return Ok(()) };
+            let known = self.store.charges_of(subscription.id, period).await?;
+            if known.iter().any(|c| c.payment().is_some_and(|p| p.imp_uid == late.payment.imp_uid)) {
+                return Ok(());
+            }
+            let paid_before = known.iter().any(|c| c.payment().is_some() && !c.duplicate);
+            let Some(mut charge) = subscription.record_late(late.clone(), paid_before, now) else { return Ok(()) };
+            let entry = match known.into_iter().find(|c| c.attempt == attempt && !c.further) {
+                None => Entry::New(charge),
+                Some(was) if was.payment().is_some() => {
+                    charge.further = true;
+                    Entry::New(charge)
+                }
+                Some(was) => Entry::Changed { was, is: charge },
+            };
+            match self.store.settle(&mut subscription, &[entry], now, &self.policy).await {
+                Ok(()) => {
+                    match paid_before {
+                        true => {
+                            warn!(merchant_uid = %name, imp_uid = %late.payment.imp_uid, outcome = "paid twice", "late payment recorded; it goes back")
+                        }
+                        false => {
+                            info!(merchant_uid = %name, imp_uid = %late.payment.imp_uid, outcome = "paid", status = subscription.status.word(), "late payment recorded")
+                        }
+                    }
+                    return Ok(());
+                }
+                Err(StoreError::Conflict { .. }) => (),
+                Err(error @ (StoreError::Unavailable { .. } | StoreError::Defect { .. })) => return Err(error),
+            }
+        }
+        Err(StoreError::Conflict { task: "record a late payment" })
+    }
+}

@@ -1,0 +1,75 @@
+//! Finding out what became of an attempt in doubt: by our own name, all payments of it, never by guessing.
+//!
+//! *Crash at any line*: the attempt is still in flight, and the next look begins anew. Nothing is written before I'mport
+//! has answered, and what is written then is a settlement, a later look, or a claim to send again.
+
+use jiff::SignedDuration;
+
+use super::charge::Charged;
+use super::verify::{Evidence, passed, weigh};
+use super::{Billing, TRIES};
+use crate::store::{StoreError, Taken};
+use crate::subscription::settle::Proof;
+use crate::subscription::{Intent, Status, Subscription};
+
+/// How long I'mport may take to show what it was sent. Before that, finding nothing proves nothing.
+pub const SETTLE_DELAY: SignedDuration = SignedDuration::from_mins(10);
+
+impl Billing {
+    /// Looks up the attempt in flight and settles it, waits on, or sends it again under the same name.
+    pub(super) async fn resolve(&self, seen: Subscription) -> Result<Charged, StoreError> {
+        let Some(intent) = seen.in_flight.clone() else { return Ok(Charged::NotClaimed(Some(Box::new(seen)))) };
+        let unsent = seen.doubt.as_ref().is_some_and(|doubt| doubt.unsent);
+        let refusal = seen.doubt.as_ref().and_then(|doubt| doubt.refusal.clone());
+        let settled = passed(seen.claimed_at.unwrap_or(seen.created_at), SETTLE_DELAY, self.now());
+        match self.iamport.payments_of(intent.merchant_uid).await.map(weigh) {
+            Err(error) => self.doubt(seen, unsent, refusal, &error.to_string()).await,
+            Ok(Evidence::Paid(first, others)) => self.settle_all_paid(seen, &intent, &first, &others).await,
+            Ok(Evidence::Undecided) => self.doubt(seen, false, refusal, "a payment is neither paid nor failed").await,
+            // Every send has failed; or one has, and the others have left no trace in time.
+            Ok(Evidence::Failed { count, reason, imp_uid }) if count >= seen.sends || settled => {
+                self.settle(seen, intent.merchant_uid, Proof::Declined { reason, imp_uid }).await
+            }
+            Ok(Evidence::Failed { .. }) => self.doubt(seen, false, refusal, "one send failed, another is open").await,
+            Ok(Evidence::Nothing) => match refusal {
+                Some(reason) => self.settle(seen, intent.merchant_uid, Proof::Declined { reason, imp_uid: None }).await,
+                None if unsent && seen.sends <= 1 || settled => self.send_again(seen, &intent).await,
+                None => self.doubt(seen, unsent, None, "no trace at I'mport, within the settle delay").await,
+            },
+        }
+    }
+
+    /// I'mport has no trace of the attempt, and had time enough: it did not happen. It is sent again under its own name,
+    /// unless it is no longer wanted.
+    async fn send_again(&self, mut seen: Subscription, intent: &Intent) -> Result<Charged, StoreError> {
+        for _ in 0..TRIES {
+            let now = self.now();
+            let wanted = now < intent.until && intent.period > seen.paid_through && !seen.cancel_at_period_end;
+            if !wanted {
+                let reason = "never reached the payment gateway".to_owned();
+                return self.settle(seen, intent.merchant_uid, Proof::Declined { reason, imp_uid: None }).await;
+            }
+            if let Some(later) = seen.may_send_again_at(now, &self.policy) {
+                seen.look_again_at(later);
+                return match self.store.put(&mut seen, now, &self.policy).await {
+                    Ok(()) => Ok(Charged::InDoubt(Box::new(seen))),
+                    Err(error) => Err(error),
+                };
+            }
+            match self.store.claim_again(&seen, now).await {
+                Ok(claimed) => return self.send(claimed).await,
+                Err(Taken::Store(error)) => return Err(error),
+                Err(Taken::Found(None)) => return Ok(Charged::NotClaimed(None)),
+                Err(Taken::Found(Some(current))) => {
+                    let same = current.in_flight.as_ref().is_some_and(|i| i.merchant_uid == intent.merchant_uid);
+                    // Somebody else has sent it, or settled it.
+                    if !same || current.sends != seen.sends || current.status == Status::NeedsReview {
+                        return Ok(Charged::NotClaimed(Some(current)));
+                    }
+                    seen = *current;
+                }
+            }
+        }
+        Err(StoreError::Conflict { task: "send a charge again" })
+    }
+}

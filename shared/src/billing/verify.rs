@@ -1,0 +1,106 @@
+//! Rule 6 of the charge protocol: a payment must be the one that was meant. And what a list of payments proves.
+
+use jiff::Timestamp;
+
+use crate::iamport::{IamportPayment, PaymentStatus, Usage};
+use crate::subscription::charge::Payment;
+use crate::subscription::{CustomerUid, ImpUid, MerchantUid, Won};
+
+/// What I'mport's payments under one name prove.
+#[derive(Debug)]
+pub(super) enum Evidence {
+    /// Money moved, at least once: the first payment, and any others.
+    Paid(Box<IamportPayment>, Vec<IamportPayment>),
+    /// One is neither paid nor failed.
+    Undecided,
+    /// This many failed, none is paid. The latest one's words.
+    Failed {
+        /// How many.
+        count: u32,
+        /// The gateway's words.
+        reason: String,
+        /// I'mport's name for the latest.
+        imp_uid: Option<ImpUid>,
+    },
+    /// I'mport knows none.
+    Nothing,
+}
+
+/// Weighs all payments under one name: not the first only.
+pub(super) fn weigh(payments: Vec<IamportPayment>) -> Evidence {
+    let (mut paid, others): (Vec<_>, Vec<_>) = payments.into_iter().partition(IamportPayment::was_paid);
+    if !paid.is_empty() {
+        paid.sort_by_key(IamportPayment::paid_at);
+        let first = paid.remove(0);
+        return Evidence::Paid(Box::new(first), paid);
+    }
+    let failed = |payment: &IamportPayment| match payment.status {
+        // A cancelled payment that was never paid is a window that was left.
+        PaymentStatus::Failed | PaymentStatus::Cancelled => true,
+        PaymentStatus::Ready | PaymentStatus::Paid | PaymentStatus::Other(_) => false,
+    };
+    match others.last() {
+        None => Evidence::Nothing,
+        Some(_) if !others.iter().all(failed) => Evidence::Undecided,
+        Some(latest) => Evidence::Failed {
+            count: u32::try_from(others.len()).unwrap_or(u32::MAX),
+            reason: fail_reason(latest),
+            imp_uid: latest.imp_uid.parse().ok(),
+        },
+    }
+}
+
+/// The gateway's words, at most 200 characters: they are kept and shown.
+pub(super) fn fail_reason(payment: &IamportPayment) -> String {
+    payment.fail_reason.as_deref().unwrap_or_default().chars().take(200).collect()
+}
+
+/// What was meant to be paid.
+pub(super) struct Meant<'a> {
+    pub(super) merchant_uid: MerchantUid,
+    pub(super) amount: Won,
+    pub(super) customer_uid: &'a CustomerUid,
+}
+
+impl Meant<'_> {
+    /// The payment, where it is what was meant; else the difference, in words for the operator.
+    pub(super) fn verify(&self, paid: &IamportPayment) -> Result<Payment, String> {
+        let difference = |what: &str, theirs: &str, ours: &str| {
+            Err(format!("{} ({}): {what} is {theirs} at I'mport, {ours} here", self.merchant_uid, paid.imp_uid))
+        };
+        if paid.merchant_uid != self.merchant_uid.to_string() {
+            return difference("merchant_uid", &paid.merchant_uid, &self.merchant_uid.to_string());
+        }
+        if paid.amount() != Some(self.amount) {
+            let theirs = paid.amount().map_or("not whole won".to_owned(), |won| won.to_string());
+            return difference("the amount", &theirs, &self.amount.to_string());
+        }
+        if !paid.currency.is_empty() && paid.currency != "KRW" {
+            return difference("the currency", &paid.currency, "KRW");
+        }
+        // Both are optional in I'mport's answers; what is there must match.
+        if paid.customer_uid.as_deref().is_some_and(|theirs| theirs != self.customer_uid.as_str()) {
+            return difference("customer_uid", "another", "its own");
+        }
+        match &paid.customer_uid_usage {
+            None | Some(Usage::Payment | Usage::Scheduled) => (),
+            Some(usage @ (Usage::Issue | Usage::Other(_))) => {
+                return difference("the usage", &format!("{usage:?}"), "Payment");
+            }
+        }
+        let Ok(imp_uid) = paid.imp_uid.parse() else {
+            return difference("imp_uid", "longer than I'mport's own limit", "at most 32 characters");
+        };
+        Ok(Payment { imp_uid, paid_at: paid.paid_at(), receipt_url: receipt(paid) })
+    }
+}
+
+/// A receipt's address: only one that a page may link to, and not longer than an address is.
+fn receipt(paid: &IamportPayment) -> Option<String> {
+    paid.receipt_url.clone().filter(|url| url.starts_with("https://") && url.len() <= 300)
+}
+
+/// Whether `delay` has passed since `since`.
+pub(super) fn passed(since: Timestamp, delay: jiff::SignedDuration, now: Timestamp) -> bool {
+    since.saturating_add(delay).is_ok_and(|end| end <= now)
+}

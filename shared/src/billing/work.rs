@@ -1,0 +1,201 @@
+//! One step of one subscription: what a queue message asks for, and what a confirmed billing key leads to.
+
+use jiff::Timestamp;
+use tracing::info;
+
+use super::charge::Charged;
+use super::confirm::Confirmation;
+use super::refund::Refunded;
+use super::{Billing, TRIES};
+use crate::store::{Due, Guard, StoreError};
+use crate::subscription::{EndReason, Status, Step, Subscription};
+
+/// What a step came to.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Worked {
+    /// An attempt was made or settled.
+    Charged(Charged),
+    /// A refund was carried on.
+    Refunded(Refunded),
+    /// The subscription moved on without money.
+    Moved(Box<Subscription>),
+    /// Nothing was due: done before, or not yet.
+    NotDue(Box<Subscription>),
+    /// There is no such subscription, or no such charge.
+    Unknown,
+    /// I'mport can't be asked now; it is asked again later.
+    Waiting(Box<Subscription>),
+}
+
+impl Worked {
+    /// The subscription as it is now.
+    pub fn into_subscription(self) -> Option<Subscription> {
+        match self {
+            Self::Charged(charged) => charged.subscription().cloned(),
+            Self::Moved(s) | Self::NotDue(s) | Self::Waiting(s) => Some(*s),
+            Self::Refunded(_) | Self::Unknown => None,
+        }
+    }
+
+    /// One word, for the log.
+    pub fn word(&self) -> &'static str {
+        match self {
+            Self::Charged(Charged::Paid(_)) => "paid",
+            Self::Charged(Charged::Declined(_)) => "declined",
+            Self::Charged(Charged::InDoubt(_)) => "in_doubt",
+            Self::Charged(Charged::NeedsReview(_)) => "needs_review",
+            Self::Charged(Charged::NotClaimed(_)) => "not_claimed",
+            Self::Refunded(_) => "refund",
+            Self::Moved(_) => "moved",
+            Self::NotDue(_) => "not_due",
+            Self::Unknown => "unknown",
+            Self::Waiting(_) => "waiting",
+        }
+    }
+}
+
+impl Billing {
+    /// Does the step that `due` names, if it is still due. A renewal is three calls: claim, `again`, settle.
+    pub async fn work(&self, due: &Due) -> Result<Worked, StoreError> {
+        let now = self.now();
+        if due.charge.is_some() {
+            return self.refund(due.subscription, &due.key()).await.map(Worked::Refunded);
+        }
+        // Most of what is due is a renewal inside the charge window: claim it without reading it first.
+        let seen = if due.due_at <= now && self.policy.charge_window.is_open(now) {
+            match self.charge(due.subscription, &Guard::Due(due.due_at)).await? {
+                Charged::NotClaimed(found) => found.map(|found| *found),
+                charged @ (Charged::Paid(_) | Charged::Declined(_) | Charged::InDoubt(_) | Charged::NeedsReview(_)) => {
+                    return Ok(Worked::Charged(charged));
+                }
+            }
+        } else {
+            self.store.subscription(due.subscription).await?
+        };
+        match seen {
+            Some(seen) => self.advance(seen).await,
+            None => {
+                info!(subscription = %due.subscription, outcome = "unknown", "a step of a subscription that isn't there");
+                Ok(Worked::Unknown)
+            }
+        }
+    }
+
+    /// Does what is due for `seen`, which has just been read, until nothing is.
+    pub(super) async fn advance(&self, mut seen: Subscription) -> Result<Worked, StoreError> {
+        let mut moved = false;
+        for _ in 0..TRIES {
+            let now = self.now();
+            let written = match seen.next_step(now, &self.policy) {
+                Step::Nothing { .. } if moved => return Ok(Worked::Moved(Box::new(seen))),
+                Step::Nothing { until } => {
+                    self.list_anew(&mut seen, until, now).await?;
+                    return Ok(Worked::NotDue(Box::new(seen)));
+                }
+                Step::Charge(intent) => {
+                    let guard = Guard::Seen(seen.version, Box::new(intent));
+                    match self.charge(seen.id, &guard).await? {
+                        Charged::NotClaimed(None) => return Ok(Worked::Unknown),
+                        Charged::NotClaimed(Some(current)) if current.version != seen.version => {
+                            seen = *current;
+                            continue;
+                        }
+                        charged @ (Charged::Paid(_)
+                        | Charged::Declined(_)
+                        | Charged::InDoubt(_)
+                        | Charged::NeedsReview(_)
+                        | Charged::NotClaimed(Some(_))) => return Ok(Worked::Charged(charged)),
+                    }
+                }
+                Step::Resolve => return self.resolve(seen).await.map(Worked::Charged),
+                Step::CheckWindows | Step::ExpireCheckout => match self.look_before_closing(&mut seen, now).await? {
+                    Look::Confirmed(worked) => return Ok(*worked),
+                    Look::Waiting => return Ok(Worked::Waiting(Box::new(seen))),
+                    Look::Written(written) => written,
+                },
+                Step::SkipTo { period } => {
+                    info!(subscription = %seen.id, from = seen.period, to = period, outcome = "skipped", "periods went by uncharged");
+                    seen.skip_to(period);
+                    self.store.put(&mut seen, now, &self.policy).await
+                }
+                Step::StartTrial => {
+                    seen.start_trial(now);
+                    self.store.put(&mut seen, now, &self.policy).await
+                }
+                Step::CancelAtPeriodEnd => {
+                    seen.end(EndReason::Requested, now);
+                    self.store.put(&mut seen, now, &self.policy).await
+                }
+                Step::GiveUp => {
+                    seen.end(EndReason::Unpaid, now);
+                    self.store.put(&mut seen, now, &self.policy).await
+                }
+            };
+            match written {
+                Ok(()) => {
+                    moved = true;
+                    info!(subscription = %seen.id, status = seen.status.word(), outcome = "moved", "step done");
+                }
+                Err(StoreError::Conflict { .. }) => match self.store.subscription(seen.id).await? {
+                    Some(current) => seen = current,
+                    None => return Ok(Worked::Unknown),
+                },
+                Err(error @ (StoreError::Unavailable { .. } | StoreError::Defect { .. })) => return Err(error),
+            }
+        }
+        Err(StoreError::Conflict { task: "do a step" })
+    }
+
+    /// A session is about to close, or a window has been silent for a while: was a billing key issued?
+    async fn look_before_closing(&self, seen: &mut Subscription, now: Timestamp) -> Result<Look, StoreError> {
+        match self.find_billing_key(seen).await {
+            Ok(Some((name, payment))) => match Box::pin(self.confirm_payment(name, &payment)).await? {
+                Confirmation::Confirmed(confirmed) => return Ok(Look::Confirmed(Box::new(Worked::Moved(confirmed)))),
+                // It was issued, but not as it should have been: as good as none.
+                Confirmation::NotYet | Confirmation::Refused(_) => (),
+            },
+            Ok(None) => (),
+            Err(error) => {
+                info!(subscription = %seen.id, %error, outcome = "waiting", "I'mport could not be asked about a window");
+                seen.window_opened_at = Some(now);
+                return Ok(match self.store.put(seen, now, &self.policy).await {
+                    Ok(()) => Look::Waiting,
+                    Err(error) => Look::Written(Err(error)),
+                });
+            }
+        }
+        // The key may have come late, for a session that has closed: confirming has refused it, and nothing is charged.
+        let closes_at = seen.checkout.as_ref().map_or(seen.created_at, crate::subscription::Checkout::closes_at);
+        seen.window_opened_at = None;
+        if closes_at <= now && seen.status == Status::Pending {
+            seen.end(EndReason::CheckoutExpired, now);
+            return Ok(Look::Written(self.store.put_expired(seen, now, &self.policy).await));
+        }
+        Ok(Look::Written(self.store.put(seen, now, &self.policy).await))
+    }
+
+    /// Where the index still lists a step at a time at which nothing is due, it is told the right time. An attempt in
+    /// flight is left alone: its worker is about to write.
+    async fn list_anew(
+        &self,
+        seen: &mut Subscription,
+        until: Option<Timestamp>,
+        now: Timestamp,
+    ) -> Result<(), StoreError> {
+        let at_work = seen.in_flight.is_some() && seen.doubt.is_none();
+        if at_work || seen.listed_at == until {
+            return Ok(());
+        }
+        match self.store.put(seen, now, &self.policy).await {
+            // Whoever was faster has listed it anew.
+            Ok(()) | Err(StoreError::Conflict { .. }) => Ok(()),
+            Err(error @ (StoreError::Unavailable { .. } | StoreError::Defect { .. })) => Err(error),
+        }
+    }
+}
+
+enum Look {
+    Confirmed(Box<Worked>),
+    Waiting,
+    Written(Result<(), StoreError>),
+}

@@ -1,0 +1,174 @@
+//! What a function reads from its environment. `template.yaml` sets every variable; each is listed here once.
+
+use std::str::FromStr;
+use std::sync::Arc;
+
+use serde::Serialize;
+
+use crate::aws::{Aws, MissingVariable};
+use crate::billing::Billing;
+use crate::clock::{Clock, SystemClock};
+use crate::iamport::{Credentials, Https, Iamport, PRODUCTION_URL};
+use crate::ids::Ids;
+use crate::store::Store;
+use crate::subscription::{AfterDunning, ChargeWindow, DeclineRules, DunningPolicy, MissedPeriods, Policy};
+
+/// The payment window that issues billing keys: which gateway, by which method.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(untagged)]
+pub enum Channel {
+    /// I'mport's newer way to name a channel.
+    Key {
+        /// From I'mport's console.
+        #[serde(rename = "channelKey")]
+        channel_key: String,
+        /// How the buyer pays: `trans`, `card`, ...
+        pay_method: String,
+    },
+    /// The gateway's code, or `code.merchant id` where the merchant has several.
+    Gateway {
+        /// `chai`, or `chai.{public_key}`.
+        pg: String,
+        /// CHAI takes `trans` only: it debits bank accounts.
+        pay_method: String,
+    },
+}
+
+impl Default for Channel {
+    fn default() -> Self {
+        Self::Gateway { pg: "chai".to_owned(), pay_method: "trans".to_owned() }
+    }
+}
+
+/// What the buyer's pages and links need.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Site {
+    /// Where the functions are reached from outside, without a slash at the end.
+    pub public_url: String,
+    /// Where I'mport's JavaScript SDK is loaded from.
+    pub sdk_url: String,
+    /// The merchant's code for `IMP.init`.
+    pub user_code: String,
+    /// The payment window.
+    pub channel: Channel,
+    /// How long a checkout session stays open.
+    pub session: jiff::SignedDuration,
+    /// The merchant's name on the pages.
+    pub merchant_name: String,
+}
+
+/// I'mport's current SDK, which needs no jQuery.
+pub const SDK_URL: &str = "https://cdn.iamport.kr/v1/iamport.js";
+
+/// A variable that can't be as it is.
+#[derive(Debug, thiserror::Error)]
+pub enum ConfigError {
+    /// It isn't set.
+    #[error(transparent)]
+    Missing(#[from] MissingVariable),
+    /// It doesn't read as what it should be.
+    #[error("the environment variable {name} is {value:?}: it must be {rule}")]
+    Invalid {
+        /// Its name.
+        name: &'static str,
+        /// What it is.
+        value: String,
+        /// What it can be.
+        rule: &'static str,
+    },
+    /// The HTTP client could not be made.
+    #[error("the HTTP client could not be made: {0}")]
+    Http(#[from] reqwest::Error),
+}
+
+fn var(name: &'static str) -> Option<String> {
+    std::env::var(name).ok().filter(|value| !value.trim().is_empty())
+}
+
+/// A variable that must be there.
+pub fn needed(name: &'static str) -> Result<String, ConfigError> {
+    var(name).ok_or(ConfigError::Missing(MissingVariable(name)))
+}
+
+fn read<T>(
+    name: &'static str,
+    rule: &'static str,
+    parse: impl Fn(&str) -> Option<T>,
+) -> Result<Option<T>, ConfigError> {
+    let Some(value) = var(name) else { return Ok(None) };
+    match parse(&value) {
+        Some(parsed) => Ok(Some(parsed)),
+        None => Err(ConfigError::Invalid { name, value, rule }),
+    }
+}
+
+/// The stack's policy: `CHARGE_WINDOW` (`09:00-21:00`), `DUNNING_DAYS` (`1,3,5,7`), `AFTER_DUNNING` (`cancel` or
+/// `leave_unpaid`), `MISSED_PERIODS` (`skip` or `charge_each`), `HARD_DECLINES` (fragments, one per `|`).
+pub fn policy() -> Result<Policy, ConfigError> {
+    let window = read("CHARGE_WINDOW", "two times of a day, such as 09:00-21:00", |value| {
+        let (open, close) = value.split_once('-')?;
+        ChargeWindow::new(open.trim().parse().ok()?, close.trim().parse().ok()?)
+    })?;
+    let retry_days = read("DUNNING_DAYS", "ascending days, such as 1,3,5,7", |value| {
+        value.split(',').map(|day| u16::from_str(day.trim()).ok()).collect::<Option<Vec<_>>>()
+    })?;
+    let then = read("AFTER_DUNNING", "cancel or leave_unpaid", |value| match value {
+        "cancel" => Some(AfterDunning::Cancel),
+        "leave_unpaid" => Some(AfterDunning::LeaveUnpaid),
+        _ => None,
+    })?;
+    let missed = read("MISSED_PERIODS", "skip or charge_each", |value| match value {
+        "skip" => Some(MissedPeriods::Skip),
+        "charge_each" => Some(MissedPeriods::ChargeEach),
+        _ => None,
+    })?;
+    let standard = DunningPolicy::default();
+    let dunning =
+        DunningPolicy { retry_days: retry_days.unwrap_or(standard.retry_days), then: then.unwrap_or(standard.then) };
+    if let Some(rule) = dunning.problem() {
+        return Err(ConfigError::Invalid { name: "DUNNING_DAYS", value: format!("{:?}", dunning.retry_days), rule });
+    }
+    let declines = var("HARD_DECLINES").map(|list| DeclineRules::new(list.split('|').map(str::to_owned).collect()));
+    Ok(Policy {
+        charge_window: window.unwrap_or_default(),
+        dunning,
+        declines: declines.unwrap_or_default(),
+        missed: missed.unwrap_or_default(),
+    })
+}
+
+/// The site: `PUBLIC_URL`, `IMP_USER_CODE`, `PG` and `PAY_METHOD` or `CHANNEL_KEY` and `PAY_METHOD`, `SESSION_MINUTES`,
+/// `MERCHANT_NAME`, `IAMPORT_SDK_URL`.
+pub fn site() -> Result<Site, ConfigError> {
+    let pay_method = var("PAY_METHOD").unwrap_or_else(|| "trans".to_owned());
+    let channel = match (var("CHANNEL_KEY"), var("PG")) {
+        (Some(channel_key), _) => Channel::Key { channel_key, pay_method },
+        (None, Some(pg)) => Channel::Gateway { pg, pay_method },
+        (None, None) => Channel::default(),
+    };
+    let minutes = read("SESSION_MINUTES", "a number of minutes from 5 to 10080", |value| {
+        value.parse().ok().filter(|minutes| (5..=10_080).contains(minutes))
+    })?;
+    Ok(Site {
+        public_url: var("PUBLIC_URL").unwrap_or_default().trim_end_matches('/').to_owned(),
+        sdk_url: var("IAMPORT_SDK_URL").unwrap_or_else(|| SDK_URL.to_owned()),
+        user_code: needed("IMP_USER_CODE")?,
+        channel,
+        session: jiff::SignedDuration::from_mins(minutes.unwrap_or(60)),
+        merchant_name: var("MERCHANT_NAME").unwrap_or_default(),
+    })
+}
+
+/// The table: `TABLE_NAME`, reached as [`Aws::from_env`] says.
+pub fn store() -> Result<Store, ConfigError> {
+    Ok(Store::new(Aws::from_env()?.dynamodb(), needed("TABLE_NAME")?))
+}
+
+/// All that a use case needs: the table, I'mport (`IMP_KEY`, `IMP_SECRET`, `IAMPORT_URL`), the policy, the system's clock.
+pub fn billing() -> Result<Billing, ConfigError> {
+    let clock: Arc<dyn Clock> = Arc::new(SystemClock);
+    let credentials = Credentials { key: needed("IMP_KEY")?, secret: needed("IMP_SECRET")? };
+    let url = var("IAMPORT_URL").unwrap_or_else(|| PRODUCTION_URL.to_owned());
+    let iamport = Iamport::new(url, credentials, Arc::new(Https::new()?), clock.clone());
+    Ok(Billing { store: store()?, iamport, clock, policy: policy()?, ids: Ids::random() })
+}

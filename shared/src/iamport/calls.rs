@@ -1,0 +1,181 @@
+//! The calls that Maedal makes, one method each. Paths, fields and limits: PortOne V1 OpenAPI.
+
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::{Method, StatusCode};
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use super::Iamport;
+use super::answer::{Answer, CallError, read};
+use super::payment::IamportPayment;
+use crate::subscription::{CustomerUid, ImpUid, MerchantUid, Won};
+
+/// I'mport documents no timeout; gateways answer within seconds, and a worker has other work.
+const CHARGE_TIMEOUT: Duration = Duration::from_secs(30);
+const LOOKUP_TIMEOUT: Duration = Duration::from_secs(8);
+/// A page of `findAll`. One name has one payment, rarely a few.
+const PAGE: usize = 100;
+const MOST_PAGES: usize = 10;
+
+/// `POST /subscribe/payments/again`: charge a billing key.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Again<'a> {
+    /// The billing key.
+    pub customer_uid: &'a CustomerUid,
+    /// Our name for the attempt; the only guard against doing it twice.
+    pub merchant_uid: MerchantUid,
+    /// How much, in won.
+    pub amount: Won,
+    /// What the buyer reads, 1 to 40 characters.
+    pub name: &'a str,
+    /// The part without VAT.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub tax_free: Option<Won>,
+}
+
+/// `POST /payments/cancel`: give back all or a part.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Cancel<'a> {
+    /// The payment.
+    pub imp_uid: &'a ImpUid,
+    /// How much, in won.
+    pub amount: Won,
+    /// What of it stands now. Another balance and I'mport refuses: so a repeat does nothing.
+    pub checksum: Won,
+    /// Why.
+    pub reason: &'a str,
+}
+
+/// `GET /subscribe/customers/{customer_uid}`: a billing key, as far as I'mport shows it.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+pub struct BillingKey {
+    /// What it is kept under.
+    pub customer_uid: String,
+    /// The gateway.
+    #[serde(default)]
+    pub pg_provider: Option<String>,
+}
+
+#[derive(Deserialize)]
+struct Page {
+    #[serde(default)]
+    total: Value,
+    list: Vec<IamportPayment>,
+}
+
+impl Iamport {
+    /// Charges a billing key. Not idempotent: whoever calls it has stored its intent before.
+    pub async fn again(&self, again: &Again<'_>) -> Result<Answer<IamportPayment>, CallError> {
+        if again.name.chars().count() > 40 {
+            return Err(CallError::TooLong { field: "name", most: 40 });
+        }
+        self.post("/subscribe/payments/again", again).await
+    }
+
+    /// A payment by I'mport's name; `None` where it has none, or not yet.
+    pub async fn payment(&self, imp_uid: &ImpUid) -> Result<Option<IamportPayment>, CallError> {
+        // Without the parameter, payments of a test channel are not found (since 2026-01-26).
+        let path = format!("/payments/{}?include_sandbox=true", encode(imp_uid.as_str()));
+        found(self.get(&path).await?)
+    }
+
+    /// All payments that have our name, whatever became of them; none where I'mport knows none, or not yet.
+    pub async fn payments_of(&self, merchant_uid: MerchantUid) -> Result<Vec<IamportPayment>, CallError> {
+        let mut all = Vec::new();
+        for page in 1..=MOST_PAGES {
+            let path = format!("/payments/findAll/{merchant_uid}?page={page}&limit={PAGE}&sorting=started");
+            let Some(Page { total, list }) = found(self.get(&path).await?)? else { break };
+            let got = list.len();
+            all.extend(list);
+            let more = total.as_u64().map_or(got == PAGE, |total| (all.len() as u64) < total);
+            if got == 0 || !more {
+                break;
+            }
+        }
+        Ok(all)
+    }
+
+    /// Gives money back. Safe to repeat with the same `checksum`.
+    pub async fn cancel(&self, cancel: &Cancel<'_>) -> Result<Answer<IamportPayment>, CallError> {
+        self.post("/payments/cancel", cancel).await
+    }
+
+    /// A billing key; `None` where there is none. I'mport says so with a 404 or with code 1 (seen in client tests).
+    pub async fn billing_key(&self, customer_uid: &CustomerUid) -> Result<Option<BillingKey>, CallError> {
+        let path = format!("/subscribe/customers/{}", encode(customer_uid.as_str()));
+        Ok(match self.get(&path).await? {
+            Answer::Done(key) => Some(key),
+            Answer::Refused { .. } | Answer::NotFound { .. } => None,
+        })
+    }
+
+    /// Deletes a billing key for good; `None` where there was none.
+    pub async fn delete_billing_key(
+        &self,
+        customer_uid: &CustomerUid,
+        reason: &str,
+    ) -> Result<Option<BillingKey>, CallError> {
+        let path = format!("/subscribe/customers/{}?reason={}", encode(customer_uid.as_str()), encode(reason));
+        Ok(match self.call(Method::DELETE, &path, Bytes::new(), CHARGE_TIMEOUT).await? {
+            Answer::Done(key) => Some(key),
+            Answer::Refused { .. } | Answer::NotFound { .. } => None,
+        })
+    }
+
+    async fn get<T: DeserializeOwned>(&self, path: &str) -> Result<Answer<T>, CallError> {
+        self.call(Method::GET, path, Bytes::new(), LOOKUP_TIMEOUT).await
+    }
+
+    async fn post<T: DeserializeOwned>(&self, path: &str, body: &impl Serialize) -> Result<Answer<T>, CallError> {
+        let body = serde_json::to_vec(body).map_err(|e| CallError::Nonsense(e.to_string()))?;
+        self.call(Method::POST, path, body.into(), CHARGE_TIMEOUT).await
+    }
+
+    /// One call. A token that is refused is replaced once, and the call made again: it was not carried out.
+    async fn call<T: DeserializeOwned>(
+        &self,
+        method: Method,
+        path: &str,
+        body: Bytes,
+        timeout: Duration,
+    ) -> Result<Answer<T>, CallError> {
+        let mut token = self.token().await?;
+        let mut replaced = false;
+        loop {
+            let request = http::Request::builder()
+                .method(method.clone())
+                .uri(format!("{}{path}", self.base_url))
+                .header(http::header::AUTHORIZATION, format!("Bearer {}", token.value))
+                .header(http::header::CONTENT_TYPE, "application/json")
+                .body(body.clone())
+                .map_err(|_| CallError::NoToken("the base URL is not a URL".to_owned()))?;
+            self.calls.fetch_add(1, Ordering::Relaxed);
+            let response = self.transport.send(request, timeout).await?;
+            if response.status() == StatusCode::UNAUTHORIZED && !replaced {
+                replaced = true;
+                self.forget_token(&token).await;
+                token = self.token().await?;
+                continue;
+            }
+            return read(&response);
+        }
+    }
+}
+
+/// A lookup's answer. A refusal is no answer to 'is there one', so nothing may be concluded from it.
+fn found<T>(answer: Answer<T>) -> Result<Option<T>, CallError> {
+    match answer {
+        Answer::Done(thing) => Ok(Some(thing)),
+        Answer::NotFound { .. } => Ok(None),
+        Answer::Refused { code, .. } => Err(CallError::Nonsense(format!("a lookup was refused with code {code}"))),
+    }
+}
+
+/// Percent-encodes all but letters, digits and a few marks, for a path or a query.
+fn encode(s: &str) -> String {
+    form_urlencoded::byte_serialize(s.as_bytes()).collect::<String>().replace('+', "%20")
+}

@@ -1,0 +1,74 @@
+//! The client of I'mport's REST API, V1.
+//!
+//! HTTP 200 is not success. An answer is an envelope `{code, message, response}`: only `code` 0 with a `response` that
+//! says `paid` is money. Whatever can't be read as one of the documented answers is [`CallError`], and
+//! [`CallError::surely_unsent`] says whether it can have had an effect.
+
+mod answer;
+mod calls;
+mod payment;
+mod token;
+mod transport;
+
+use std::fmt;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+pub use answer::{Answer, CallError};
+pub use calls::{Again, BillingKey, Cancel};
+pub use payment::{Cancellation, IamportPayment, PaymentStatus, Usage};
+pub use transport::{Https, Sending, Transport, TransportError};
+
+use crate::clock::Clock;
+use token::TokenCache;
+
+/// Where I'mport's V1 API is.
+pub const PRODUCTION_URL: &str = "https://api.iamport.kr";
+
+/// The merchant's REST key and secret. Neither is ever printed.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Credentials {
+    /// `imp_key`.
+    pub key: String,
+    /// `imp_secret`.
+    pub secret: String,
+}
+
+impl fmt::Debug for Credentials {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Credentials(..)")
+    }
+}
+
+/// A client: one for the life of a process, shared by all its work.
+#[derive(Debug)]
+pub struct Iamport {
+    base_url: String,
+    transport: Arc<dyn Transport>,
+    clock: Arc<dyn Clock>,
+    token: TokenCache,
+    calls: AtomicU64,
+}
+
+impl Iamport {
+    /// A client of the API at `base_url` (no slash at its end).
+    pub fn new(
+        base_url: impl Into<String>,
+        credentials: Credentials,
+        transport: Arc<dyn Transport>,
+        clock: Arc<dyn Clock>,
+    ) -> Self {
+        Self {
+            base_url: base_url.into().trim_end_matches('/').to_owned(),
+            transport,
+            clock,
+            token: TokenCache::new(credentials),
+            calls: AtomicU64::new(0),
+        }
+    }
+
+    /// How many calls were made so far, those for a token left out: for budgets.
+    pub fn calls(&self) -> u64 {
+        self.calls.load(Ordering::Relaxed)
+    }
+}

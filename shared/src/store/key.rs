@@ -1,0 +1,93 @@
+//! The keys of the one table. Who reads a key here knows where everything is.
+//!
+//! | item | pk | sk |
+//! |---|---|---|
+//! | subscription | `SUB#{id}` | `SUB` |
+//! | its buyer | `SUB#{id}` | `BUYER` |
+//! | charge | `SUB#{id}` | `CHARGE#{period}#{attempt}`, and `#{imp_uid}` for a second payment of the same name |
+//! | refund | `SUB#{id}` | `REFUND#{imp_uid}#{cancellation_id}` |
+//! | customer_uid -> subscription | `CUSTOMER_UID#{customer_uid}` | `SUB` |
+//! | current plans | `PLANS` | `{plan_id}` |
+//! | plan version | `PLAN#{plan_id}` | `V#{version}` |
+//! | answer to an Idempotency-Key | `IDEMPOTENCY#{operation}#{key}` | `ANSWER` |
+
+use aws_sdk_dynamodb::types::AttributeValue;
+
+use crate::subscription::{Charge, CustomerUid, PlanId, SubscriptionId};
+
+use super::Item;
+
+/// A primary key.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Key {
+    /// The partition.
+    pub pk: String,
+    /// The place in it.
+    pub sk: String,
+}
+
+/// What a subscription's own item is sorted under.
+pub const SUB: &str = "SUB";
+/// What all charges' sort keys begin with.
+pub const CHARGE: &str = "CHARGE#";
+/// What all refunds' sort keys begin with.
+pub const REFUND: &str = "REFUND#";
+
+impl Key {
+    fn new(pk: String, sk: impl Into<String>) -> Self {
+        Self { pk, sk: sk.into() }
+    }
+
+    /// The subscription's own item.
+    pub fn subscription(id: SubscriptionId) -> Self {
+        Self::new(format!("SUB#{id}"), SUB)
+    }
+
+    /// The buyer's data, apart from all else so that it can be erased.
+    pub fn buyer(id: SubscriptionId) -> Self {
+        Self::new(format!("SUB#{id}"), "BUYER")
+    }
+
+    /// A charge: its attempt's place, and behind it, for a further payment of the same name, its own.
+    pub fn of(charge: &Charge) -> Self {
+        let further = charge.payment().filter(|_| charge.further).map(|payment| format!("#{}", payment.imp_uid));
+        let place = format!("{CHARGE}{:05}#{:03}{}", charge.period, charge.attempt, further.unwrap_or_default());
+        Self::new(format!("SUB#{}", charge.subscription), place)
+    }
+
+    /// A refund.
+    pub fn refund(id: SubscriptionId, imp_uid: &str, cancellation_id: &str) -> Self {
+        Self::new(format!("SUB#{id}"), format!("{REFUND}{imp_uid}#{cancellation_id}"))
+    }
+
+    /// Whose a `customer_uid` is.
+    pub fn customer_uid(customer_uid: &CustomerUid) -> Self {
+        Self::new(format!("CUSTOMER_UID#{customer_uid}"), SUB)
+    }
+
+    /// The version of a plan that is sold now.
+    pub fn current_plan(id: &PlanId) -> Self {
+        Self::new("PLANS".to_owned(), id.as_str())
+    }
+
+    /// A version of a plan.
+    pub fn plan_version(id: &PlanId, version: u32) -> Self {
+        Self::new(format!("PLAN#{id}"), format!("V#{version:06}"))
+    }
+
+    /// The answer that an `Idempotency-Key` got.
+    pub fn idempotency(operation: &str, key: &str) -> Self {
+        Self::new(format!("IDEMPOTENCY#{operation}#{key}"), "ANSWER")
+    }
+
+    /// The subscription that this key belongs to, where it is one's.
+    pub fn subscription_id(&self) -> Option<SubscriptionId> {
+        self.pk.strip_prefix("SUB#")?.parse().ok()
+    }
+
+    pub(super) fn item(&self) -> Item {
+        [("pk", &self.pk), ("sk", &self.sk)]
+            .map(|(name, value)| (name.to_owned(), AttributeValue::S(value.clone())))
+            .into()
+    }
+}

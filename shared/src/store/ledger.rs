@@ -1,0 +1,187 @@
+//! The ledger: charges and refunds of a subscription, in the subscription's own partition.
+
+use aws_sdk_dynamodb::types::{ReturnConsumedCapacity, TransactWriteItem};
+use jiff::Timestamp;
+
+use super::subscriptions::subscription_item;
+use super::{Item, Key, Store, StoreError, key, n, s};
+use crate::subscription::{Charge, ImpUid, Policy, Refund, Subscription, SubscriptionId, Won};
+
+/// A change of the ledger, with what it must find.
+#[allow(clippy::large_enum_variant)]
+#[derive(Debug, Clone, PartialEq)]
+pub enum Entry {
+    /// A charge that the ledger doesn't have.
+    New(Charge),
+    /// A charge that replaces what the ledger has: only where that is as it was read.
+    Changed {
+        /// As read.
+        was: Charge,
+        /// As it is now.
+        is: Charge,
+    },
+    /// A refund that the ledger doesn't have.
+    Refund(Refund),
+}
+
+/// All that a subscription has been paid and has given back.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct Ledger {
+    /// By period and attempt.
+    pub charges: Vec<Charge>,
+    /// By payment.
+    pub refunds: Vec<Refund>,
+}
+
+impl Ledger {
+    /// Paid and not given back.
+    pub fn standing(&self) -> Won {
+        self.charges.iter().map(Charge::standing).sum()
+    }
+}
+
+impl Store {
+    /// Writes the subscription, where it is still at the version that was read, and its ledger entries: all or nothing.
+    pub async fn settle(
+        &self,
+        subscription: &mut Subscription,
+        entries: &[Entry],
+        now: Timestamp,
+        policy: &Policy,
+    ) -> Result<(), StoreError> {
+        const TASK: &str = "settle a charge";
+        let seen = subscription.version;
+        let mut next = subscription.clone();
+        next.version = seen + 1;
+        let mut writes = vec![self.put_seen(subscription_item(&next, now, policy)?, seen)?];
+        for entry in entries {
+            writes.push(self.write_entry(entry)?);
+        }
+        match self.transact(writes, TASK).await? {
+            Ok(()) => {
+                *subscription = next;
+                Ok(())
+            }
+            Err(_) => Err(StoreError::Conflict { task: TASK }),
+        }
+    }
+
+    /// Writes ledger entries that leave the subscription as it is.
+    pub async fn write(&self, entries: &[Entry]) -> Result<(), StoreError> {
+        const TASK: &str = "write the ledger";
+        let writes = entries.iter().map(|entry| self.write_entry(entry)).collect::<Result<_, _>>()?;
+        match self.transact(writes, TASK).await? {
+            Ok(()) => Ok(()),
+            Err(_) => Err(StoreError::Conflict { task: TASK }),
+        }
+    }
+
+    /// The charges of one period, further payments included.
+    pub async fn charges_of(&self, id: SubscriptionId, period: u32) -> Result<Vec<Charge>, StoreError> {
+        self.query(id, &format!("{}{period:05}#", key::CHARGE), "read a period's charges").await
+    }
+
+    /// The refunds of one payment.
+    pub async fn refunds_of(&self, id: SubscriptionId, imp_uid: &ImpUid) -> Result<Vec<Refund>, StoreError> {
+        self.query(id, &format!("{}{imp_uid}#", key::REFUND), "read a payment's refunds").await
+    }
+
+    /// The whole ledger.
+    pub async fn ledger(&self, id: SubscriptionId) -> Result<Ledger, StoreError> {
+        Ok(Ledger {
+            charges: self.query(id, key::CHARGE, "read the charges").await?,
+            refunds: self.query(id, key::REFUND, "read the refunds").await?,
+        })
+    }
+
+    /// The charge at `key`; `None` where there is none.
+    pub async fn charge_at(&self, key: &Key) -> Result<Option<Charge>, StoreError> {
+        const TASK: &str = "read a charge";
+        let item = self.get(key, TASK).await?;
+        item.map(|item| serde_dynamo::from_item(item).map_err(|e| StoreError::corrupt(TASK, &e))).transpose()
+    }
+
+    fn write_entry(&self, entry: &Entry) -> Result<TransactWriteItem, StoreError> {
+        match entry {
+            Entry::New(charge) => self.put_if(charge_item(charge)?, "attribute_not_exists(pk)"),
+            Entry::Changed { was, is } => {
+                let (condition, tries) = match &was.refund {
+                    Some(refund) => {
+                        ("#status = :status AND refunded = :refunded AND refund.tries = :tries", Some(refund.tries))
+                    }
+                    None => ("#status = :status AND refunded = :refunded AND attribute_not_exists(refund)", None),
+                };
+                let mut put = aws_sdk_dynamodb::types::Put::builder()
+                    .table_name(&self.table)
+                    .set_item(Some(charge_item(is)?))
+                    .condition_expression(condition)
+                    .expression_attribute_names("#status", "status")
+                    .expression_attribute_values(
+                        ":status",
+                        s(if was.payment().is_some() { "paid" } else { "declined" }),
+                    )
+                    .expression_attribute_values(":refunded", n(was.refunded.get()));
+                if let Some(tries) = tries {
+                    put = put.expression_attribute_values(":tries", n(tries));
+                }
+                Ok(TransactWriteItem::builder().put(put.build().map_err(StoreError::build)?).build())
+            }
+            Entry::Refund(refund) => {
+                let mut item: Item =
+                    serde_dynamo::to_item(refund).map_err(|e| StoreError::corrupt("write a refund", &e))?;
+                item.extend(Key::refund(refund.subscription, refund.imp_uid.as_str(), &refund.cancellation_id).item());
+                self.put_if(item, "attribute_not_exists(pk)")
+            }
+        }
+    }
+
+    async fn query<T: serde::de::DeserializeOwned>(
+        &self,
+        id: SubscriptionId,
+        prefix: &str,
+        task: &'static str,
+    ) -> Result<Vec<T>, StoreError> {
+        let mut all = Vec::new();
+        let mut from = None;
+        loop {
+            let result = self
+                .client
+                .query()
+                .table_name(&self.table)
+                .key_condition_expression("pk = :pk AND begins_with(sk, :prefix)")
+                .expression_attribute_values(":pk", s(Key::subscription(id).pk))
+                .expression_attribute_values(":prefix", s(prefix))
+                .consistent_read(true)
+                .set_exclusive_start_key(from.take())
+                .return_consumed_capacity(ReturnConsumedCapacity::Total)
+                .send()
+                .await;
+            let page = match result {
+                Ok(page) => page,
+                Err(e) => {
+                    self.meter.failed();
+                    return Err(StoreError::from_sdk(task, &e));
+                }
+            };
+            self.meter.read(page.consumed_capacity());
+            for item in page.items.unwrap_or_default() {
+                all.push(serde_dynamo::from_item(item).map_err(|e| StoreError::corrupt(task, &e))?);
+            }
+            match page.last_evaluated_key {
+                Some(key) => from = Some(key),
+                None => return Ok(all),
+            }
+        }
+    }
+}
+
+/// A charge as an item. One with a refund under way is due, until that is settled.
+fn charge_item(charge: &Charge) -> Result<Item, StoreError> {
+    let mut item: Item = serde_dynamo::to_item(charge).map_err(|e| StoreError::corrupt("write a charge", &e))?;
+    item.extend(Key::of(charge).item());
+    if let Some(refund) = &charge.refund {
+        item.insert("due_shard".to_owned(), n(charge.subscription.due_shard()));
+        item.insert("due_at".to_owned(), n(refund.due_at.as_millisecond()));
+    }
+    Ok(item)
+}

@@ -1,0 +1,523 @@
+//! Subscriptions: opened, confirmed, claimed, written back.
+
+use aws_sdk_dynamodb::error::SdkError;
+use aws_sdk_dynamodb::operation::update_item::UpdateItemError;
+use aws_sdk_dynamodb::operation::update_item::builders::UpdateItemFluentBuilder;
+use aws_sdk_dynamodb::types::{
+    Put, ReturnConsumedCapacity, ReturnValue, ReturnValuesOnConditionCheckFailure, TransactWriteItem,
+};
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+use super::{Item, Key, Store, StoreError, n, s};
+use crate::subscription::step::{BREAKER_SPAN, WINDOW_LOOK};
+use crate::subscription::{
+    CLAIMS_A_DAY, CustomerUid, Intent, PaymentMethod, Policy, Status, Subscription, SubscriptionId,
+};
+
+/// The most payment windows that one session may open.
+pub const MOST_WINDOWS: u32 = 30;
+
+/// The buyer's data: shown in the window, sent to I'mport, kept apart so that it can be erased.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Buyer {
+    /// At most 16 characters (PortOne V1 OpenAPI).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub name: Option<String>,
+    /// At most 64.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub email: Option<String>,
+    /// At most 16.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tel: Option<String>,
+    /// At most 128.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub addr: Option<String>,
+    /// At most 8.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub postcode: Option<String>,
+}
+
+/// A request that may come again, and the answer that its repeats get.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Idempotency {
+    /// Which operation the key belongs to.
+    #[serde(skip)]
+    pub operation: &'static str,
+    /// The caller's key.
+    #[serde(skip)]
+    pub key: String,
+    /// A digest of the request: a key must not come back with another one.
+    pub digest: String,
+    /// The answer, as JSON.
+    pub answer: String,
+    /// When it may be forgotten, in Unix seconds.
+    pub ttl: i64,
+}
+
+/// What came of opening a session.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Created {
+    /// It is there.
+    New,
+    /// The `Idempotency-Key` has an answer already.
+    Repeat(Idempotency),
+    /// The `customer_uid` belongs to another subscription.
+    CustomerUidTaken,
+}
+
+/// What a claim must find.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Guard {
+    /// The item is still due at this time: the queue message's word. No read is needed.
+    Due(Timestamp),
+    /// The item is at this version, and this is its next charge: the caller has just read it.
+    Seen(u64, Box<Intent>),
+}
+
+/// A conditional update that wasn't made.
+#[derive(Debug)]
+pub enum Taken {
+    /// The item as it stands; none where there is no such item.
+    Found(Option<Box<Subscription>>),
+    /// The table.
+    Store(StoreError),
+}
+
+impl From<StoreError> for Taken {
+    fn from(error: StoreError) -> Self {
+        Self::Store(error)
+    }
+}
+
+impl Store {
+    /// The subscription, as of the last write.
+    pub async fn subscription(&self, id: SubscriptionId) -> Result<Option<Subscription>, StoreError> {
+        const TASK: &str = "read a subscription";
+        self.get(&Key::subscription(id), TASK).await?.map(|item| from_item(item, TASK)).transpose()
+    }
+
+    /// The buyer's data; empty where it was erased.
+    pub async fn buyer(&self, id: SubscriptionId) -> Result<Buyer, StoreError> {
+        const TASK: &str = "read a buyer";
+        Ok(match self.get(&Key::buyer(id), TASK).await? {
+            Some(mut item) => {
+                item.remove("pk");
+                item.remove("sk");
+                serde_dynamo::from_item(item).map_err(|e| StoreError::corrupt(TASK, &e))?
+            }
+            None => Buyer::default(),
+        })
+    }
+
+    /// Opens a session: the subscription, its buyer, its `customer_uid` and the answer to repeats, or nothing.
+    pub async fn create(
+        &self,
+        subscription: &Subscription,
+        buyer: &Buyer,
+        idempotency: Option<&Idempotency>,
+        policy: &Policy,
+    ) -> Result<Created, StoreError> {
+        const TASK: &str = "open a checkout session";
+        let new = "attribute_not_exists(pk)";
+        let mut owner = Key::customer_uid(&subscription.customer_uid).item();
+        owner.insert("subscription".to_owned(), s(subscription.id.to_string()));
+        let mut person: Item = serde_dynamo::to_item(buyer).map_err(|e| StoreError::corrupt(TASK, &e))?;
+        person.extend(Key::buyer(subscription.id).item());
+
+        let mut writes = vec![
+            self.put_if(subscription_item(subscription, subscription.created_at, policy)?, new)?,
+            self.put_if(owner, new)?,
+            self.put_if(person, new)?,
+        ];
+        if let Some(idempotency) = idempotency {
+            writes.push(self.put_idempotency(idempotency, subscription.created_at)?);
+        }
+        let Err(reasons) = self.transact(writes, TASK).await? else { return Ok(Created::New) };
+        // The repeat first: a repeat finds its own customer_uid taken, too.
+        if let Some(Some(first)) = reasons.get(3) {
+            return Ok(Created::Repeat(
+                serde_dynamo::from_item(first.clone()).map_err(|e| StoreError::corrupt(TASK, &e))?,
+            ));
+        }
+        match reasons.get(1) {
+            Some(Some(_)) => Ok(Created::CustomerUidTaken),
+            Some(None) | None => Err(StoreError::Conflict { task: TASK }),
+        }
+    }
+
+    /// Counts an opening of the payment window, before it opens, and returns the session with the new count.
+    pub async fn open_window(&self, id: SubscriptionId, now: Timestamp) -> Result<Subscription, Taken> {
+        let look_at = now.saturating_add(WINDOW_LOOK).unwrap_or(Timestamp::MAX);
+        let update = self
+            .update(&Key::subscription(id))
+            .update_expression(
+                "SET #version = #version + :one, windows = windows + :one, window_opened_at = :now, due_at = :look_at, \
+                 due_shard = :shard REMOVE next_charge",
+            )
+            .condition_expression(
+                "#status = :pending AND checkout.expires_at > :now AND windows < :most \
+                 AND attribute_not_exists(in_flight) \
+                 AND (attribute_not_exists(payment_method) OR payment_method.broken = :true)",
+            )
+            .expression_attribute_names("#status", "status")
+            .expression_attribute_names("#version", "version")
+            .expression_attribute_values(":one", n(1))
+            .expression_attribute_values(":now", n(now.as_millisecond()))
+            .expression_attribute_values(":look_at", n(look_at.as_millisecond()))
+            .expression_attribute_values(":shard", n(id.due_shard()))
+            .expression_attribute_values(":most", n(MOST_WINDOWS))
+            .expression_attribute_values(":true", aws_sdk_dynamodb::types::AttributeValue::Bool(true))
+            .expression_attribute_values(":pending", s(Status::Pending.word()));
+        self.conditional(update, "open a payment window").await
+    }
+
+    /// Records a billing key that I'mport has issued for the session's own `customer_uid`, once.
+    pub async fn confirm(
+        &self,
+        id: SubscriptionId,
+        customer_uid: &CustomerUid,
+        method: &PaymentMethod,
+        now: Timestamp,
+    ) -> Result<Subscription, Taken> {
+        const TASK: &str = "record a billing key";
+        let item = serde_dynamo::to_attribute_value(method).map_err(|e| StoreError::corrupt(TASK, &e))?;
+        let still_open = now.saturating_sub(crate::subscription::CONFIRM_GRACE).unwrap_or(Timestamp::MIN);
+        let update = self
+            .update(&Key::subscription(id))
+            .update_expression("SET #version = #version + :one, payment_method = :method REMOVE window_opened_at")
+            .condition_expression(
+                "customer_uid = :customer_uid AND windows >= :window \
+                 AND (attribute_not_exists(payment_method) OR payment_method.#window < :window) \
+                 AND ((#status = :pending AND checkout.expires_at > :still_open) \
+                      OR #status IN (:trialing, :active, :past_due, :paused))",
+            )
+            .expression_attribute_names("#status", "status")
+            .expression_attribute_names("#version", "version")
+            .expression_attribute_names("#window", "window")
+            .expression_attribute_values(":one", n(1))
+            .expression_attribute_values(":method", item)
+            .expression_attribute_values(":customer_uid", s(customer_uid.as_str()))
+            .expression_attribute_values(":window", n(method.window))
+            .expression_attribute_values(":still_open", n(still_open.as_millisecond()))
+            .expression_attribute_values(":pending", s(Status::Pending.word()))
+            .expression_attribute_values(":trialing", s(Status::Trialing.word()))
+            .expression_attribute_values(":active", s(Status::Active.word()))
+            .expression_attribute_values(":past_due", s(Status::PastDue.word()))
+            .expression_attribute_values(":paused", s(Status::Paused.word()));
+        self.conditional(update, TASK).await
+    }
+
+    /// Makes the next charge the attempt in flight: the intent, stored before its effect. The condition is the circuit
+    /// breaker: nothing else in flight, the period unpaid, not over, and fewer than [`CLAIMS_A_DAY`] claims in 24 hours.
+    pub async fn claim(&self, id: SubscriptionId, guard: &Guard, now: Timestamp) -> Result<Subscription, Taken> {
+        const TASK: &str = "claim a charge";
+        let update = self
+            .update(&Key::subscription(id))
+            .expression_attribute_names("#status", "status")
+            .expression_attribute_names("#version", "version")
+            .expression_attribute_values(":one", n(1))
+            .expression_attribute_values(":now", n(now.as_millisecond()))
+            .expression_attribute_values(":yesterday", n(breaker_start(now)))
+            .expression_attribute_values(":pending", s(Status::Pending.word()))
+            .expression_attribute_values(":trialing", s(Status::Trialing.word()))
+            .expression_attribute_values(":active", s(Status::Active.word()))
+            .expression_attribute_values(":past_due", s(Status::PastDue.word()));
+        let breaker = breaker_condition();
+        let statuses = "#status IN (:pending, :trialing, :active, :past_due)";
+        let shift = shift_claims();
+        let update = match guard {
+            Guard::Due(due_at) => update
+                .update_expression(format!("SET #version = #version + :one, in_flight = next_charge, {CLAIMED}, {shift}"))
+                .condition_expression(format!(
+                    "due_at = :due_at AND due_at <= :now AND attribute_exists(next_charge) \
+                     AND attribute_not_exists(in_flight) AND paid_through < next_charge.period \
+                     AND next_charge.until > :now AND {breaker} AND {statuses}"
+                ))
+                .expression_attribute_values(":due_at", n(due_at.as_millisecond())),
+            Guard::Seen(version, intent) => update
+                .update_expression(format!("SET #version = #version + :one, in_flight = :intent, {CLAIMED}, {shift}"))
+                .condition_expression(format!(
+                    "#version = :version AND attribute_not_exists(in_flight) AND paid_through < :period AND {breaker} AND {statuses}"
+                ))
+                .expression_attribute_values(":version", n(version))
+                .expression_attribute_values(":period", n(intent.period))
+                .expression_attribute_values(
+                    ":intent",
+                    serde_dynamo::to_attribute_value(intent).map_err(|e| StoreError::corrupt(TASK, &e))?,
+                ),
+        };
+        self.conditional(update, TASK).await
+    }
+
+    /// Claims the attempt in flight once more, to be sent again under the same name: after proof that I'mport has no
+    /// trace of it. The breaker counts this, too.
+    pub async fn claim_again(&self, seen: &Subscription, now: Timestamp) -> Result<Subscription, Taken> {
+        let shift = shift_claims();
+        let update = self
+            .update(&Key::subscription(seen.id))
+            .update_expression(format!(
+                "SET #version = #version + :one, claimed_at = :now, sends = sends + :one, {shift}"
+            ))
+            .condition_expression(format!(
+                "#version = :version AND attribute_exists(in_flight) AND {}",
+                breaker_condition()
+            ))
+            .expression_attribute_names("#version", "version")
+            .expression_attribute_values(":one", n(1))
+            .expression_attribute_values(":version", n(seen.version))
+            .expression_attribute_values(":now", n(now.as_millisecond()))
+            .expression_attribute_values(":yesterday", n(breaker_start(now)));
+        self.conditional(update, "claim a charge again").await
+    }
+
+    /// Replaces the version that was read. The subscription's version goes up only if the write was made.
+    pub async fn put(
+        &self,
+        subscription: &mut Subscription,
+        now: Timestamp,
+        policy: &Policy,
+    ) -> Result<(), StoreError> {
+        const TASK: &str = "write a subscription";
+        let seen = subscription.version;
+        let mut next = subscription.clone();
+        next.version = seen + 1;
+        let result = self
+            .client
+            .put_item()
+            .table_name(&self.table)
+            .set_item(Some(subscription_item(&next, now, policy)?))
+            .condition_expression("#version = :seen")
+            .expression_attribute_names("#version", "version")
+            .expression_attribute_values(":seen", n(seen))
+            .return_consumed_capacity(ReturnConsumedCapacity::Total)
+            .send()
+            .await;
+        match result {
+            Ok(output) => {
+                self.meter.wrote(output.consumed_capacity());
+                *subscription = next;
+                Ok(())
+            }
+            Err(e) => {
+                self.meter.failed();
+                Err(StoreError::from_sdk(TASK, &e))
+            }
+        }
+    }
+
+    /// Closes a session and frees its `customer_uid`, together.
+    pub async fn put_expired(
+        &self,
+        subscription: &mut Subscription,
+        now: Timestamp,
+        policy: &Policy,
+    ) -> Result<(), StoreError> {
+        const TASK: &str = "expire a checkout session";
+        let seen = subscription.version;
+        subscription.version += 1;
+        let free = aws_sdk_dynamodb::types::Delete::builder()
+            .table_name(&self.table)
+            .set_key(Some(Key::customer_uid(&subscription.customer_uid).item()))
+            .build()
+            .map_err(StoreError::build)?;
+        let writes = vec![
+            self.put_seen(subscription_item(subscription, now, policy)?, seen)?,
+            TransactWriteItem::builder().delete(free).build(),
+        ];
+        match self.transact(writes, TASK).await? {
+            Ok(()) => Ok(()),
+            Err(_) => Err(StoreError::Conflict { task: TASK }),
+        }
+    }
+
+    /// A put in a transaction that replaces exactly version `seen`.
+    pub(super) fn put_seen(&self, item: Item, seen: u64) -> Result<TransactWriteItem, StoreError> {
+        let put = Put::builder()
+            .table_name(&self.table)
+            .set_item(Some(item))
+            .condition_expression("#version = :seen")
+            .expression_attribute_names("#version", "version")
+            .expression_attribute_values(":seen", n(seen))
+            .build()
+            .map_err(StoreError::build)?;
+        Ok(TransactWriteItem::builder().put(put).build())
+    }
+
+    /// A put in a transaction under a condition; the item that stood in its way comes back.
+    pub(super) fn put_if(&self, item: Item, condition: &str) -> Result<TransactWriteItem, StoreError> {
+        let put = Put::builder()
+            .table_name(&self.table)
+            .set_item(Some(item))
+            .condition_expression(condition)
+            .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld)
+            .build()
+            .map_err(StoreError::build)?;
+        Ok(TransactWriteItem::builder().put(put).build())
+    }
+
+    /// The answer that repeats of a request get, unless there is one that is still good.
+    pub(super) fn put_idempotency(
+        &self,
+        record: &Idempotency,
+        now: Timestamp,
+    ) -> Result<TransactWriteItem, StoreError> {
+        let mut item: Item =
+            serde_dynamo::to_item(record).map_err(|e| StoreError::corrupt("keep an answer for repeats", &e))?;
+        item.extend(Key::idempotency(record.operation, &record.key).item());
+        let put = Put::builder()
+            .table_name(&self.table)
+            .set_item(Some(item))
+            .condition_expression("attribute_not_exists(pk) OR #ttl < :now")
+            .expression_attribute_names("#ttl", "ttl")
+            .expression_attribute_values(":now", n(now.as_second()))
+            .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld)
+            .build()
+            .map_err(StoreError::build)?;
+        Ok(TransactWriteItem::builder().put(put).build())
+    }
+
+    /// All of `writes` or none. The inner error has, write by write, the item that stood in its way.
+    pub(super) async fn transact(
+        &self,
+        writes: Vec<TransactWriteItem>,
+        task: &'static str,
+    ) -> Result<Result<(), Vec<Option<Item>>>, StoreError> {
+        let result = self
+            .client
+            .transact_write_items()
+            .set_transact_items(Some(writes))
+            .return_consumed_capacity(ReturnConsumedCapacity::Total)
+            .send()
+            .await;
+        let error = match result {
+            Ok(output) => {
+                self.meter.wrote(output.consumed_capacity());
+                return Ok(Ok(()));
+            }
+            Err(error) => error,
+        };
+        self.meter.failed();
+        let Some(canceled) = error.as_service_error().and_then(|e| match e {
+            aws_sdk_dynamodb::operation::transact_write_items::TransactWriteItemsError::TransactionCanceledException(c) => Some(c),
+            _ => None,
+        }) else {
+            return Err(StoreError::from_sdk(task, &error));
+        };
+        let reasons = canceled.cancellation_reasons();
+        let code = |wanted: &str| reasons.iter().any(|reason| reason.code() == Some(wanted));
+        if code("ConditionalCheckFailed") {
+            return Ok(Err(reasons.iter().map(|reason| reason.item.clone()).collect()));
+        }
+        match code("TransactionConflict") {
+            true => Err(StoreError::Conflict { task }),
+            false => {
+                let codes: Vec<_> =
+                    reasons.iter().filter_map(|reason| reason.code()).filter(|code| *code != "None").collect();
+                Err(StoreError::Unavailable { task, reason: codes.join(", ") })
+            }
+        }
+    }
+
+    /// A consistent read of one item.
+    pub(super) async fn get(&self, key: &Key, task: &'static str) -> Result<Option<Item>, StoreError> {
+        let result = self
+            .client
+            .get_item()
+            .table_name(&self.table)
+            .set_key(Some(key.item()))
+            .consistent_read(true)
+            .return_consumed_capacity(ReturnConsumedCapacity::Total)
+            .send()
+            .await;
+        match result {
+            Ok(output) => {
+                self.meter.read(output.consumed_capacity());
+                Ok(output.item)
+            }
+            Err(e) => {
+                self.meter.failed();
+                Err(StoreError::from_sdk(task, &e))
+            }
+        }
+    }
+
+    fn update(&self, key: &Key) -> UpdateItemFluentBuilder {
+        self.client
+            .update_item()
+            .table_name(&self.table)
+            .set_key(Some(key.item()))
+            .return_values(ReturnValue::AllNew)
+            .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld)
+            .return_consumed_capacity(ReturnConsumedCapacity::Total)
+    }
+
+    async fn conditional(&self, update: UpdateItemFluentBuilder, task: &'static str) -> Result<Subscription, Taken> {
+        match update.send().await {
+            Ok(output) => {
+                self.meter.wrote(output.consumed_capacity());
+                Ok(from_item(output.attributes.unwrap_or_default(), task)?)
+            }
+            Err(SdkError::ServiceError(e)) => {
+                self.meter.failed();
+                match e.into_err() {
+                    UpdateItemError::ConditionalCheckFailedException(failed) => {
+                        let found = failed.item.map(|item| from_item(item, task)).transpose()?;
+                        Err(Taken::Found(found.map(Box::new)))
+                    }
+                    other => Err(Taken::Store(StoreError::Unavailable {
+                        task,
+                        reason: aws_sdk_dynamodb::error::ProvideErrorMetadata::code(&other)
+                            .unwrap_or("no code")
+                            .to_owned(),
+                    })),
+                }
+            }
+            Err(e) => {
+                self.meter.failed();
+                Err(Taken::Store(StoreError::from_sdk(task, &e)))
+            }
+        }
+    }
+}
+
+const CLAIMED: &str = "claimed_at = :now, sends = :one";
+
+/// Pushes `:now` to the front of the claims that the breaker remembers. Each right side is read before any is written.
+fn shift_claims() -> String {
+    let shifted = (1..CLAIMS_A_DAY).map(|i| format!("claims[{i}] = claims[{}]", i - 1));
+    shifted.chain(["claims[0] = :now".to_owned()]).collect::<Vec<_>>().join(", ")
+}
+
+fn breaker_condition() -> String {
+    format!("claims[{}] <= :yesterday", CLAIMS_A_DAY - 1)
+}
+
+fn breaker_start(now: Timestamp) -> i64 {
+    now.as_millisecond() - i64::try_from(BREAKER_SPAN.as_millis()).unwrap_or(i64::MAX)
+}
+
+/// The subscription as an item: its fields, its keys, and what follows from it at `now`: when it is due, and the charge
+/// that a claim without a read makes live.
+pub(super) fn subscription_item(
+    subscription: &Subscription,
+    now: Timestamp,
+    policy: &Policy,
+) -> Result<Item, StoreError> {
+    let corrupt = |e| StoreError::corrupt("write a subscription", &e);
+    let mut item: Item = serde_dynamo::to_item(subscription).map_err(corrupt)?;
+    item.extend(Key::subscription(subscription.id).item());
+    if let Some(due_at) = subscription.due_at(now, policy) {
+        item.insert("due_shard".to_owned(), n(subscription.id.due_shard()));
+        item.insert("due_at".to_owned(), n(due_at.as_millisecond()));
+    }
+    if let Some(intent) = subscription.next_charge(now, policy) {
+        item.insert("next_charge".to_owned(), serde_dynamo::to_attribute_value(intent).map_err(corrupt)?);
+    }
+    Ok(item)
+}
+
+pub(super) fn from_item(item: Item, task: &'static str) -> Result<Subscription, StoreError> {
+    serde_dynamo::from_item(item).map_err(|e| StoreError::corrupt(task, &e))
+}

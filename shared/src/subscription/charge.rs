@@ -1,0 +1,105 @@
+//! A charge: one attempt to be paid for one period. The ledger of a subscription is its charges and refunds.
+
+use jiff::Timestamp;
+use jiff::fmt::serde::timestamp::millisecond;
+use serde::{Deserialize, Serialize};
+
+use super::id::{ImpUid, MerchantUid, SubscriptionId};
+use super::refund::RefundIntent;
+use super::won::Won;
+
+/// What is about to be charged: stored before I'mport hears of it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Intent {
+    /// The period that it pays for.
+    pub period: u32,
+    /// Which attempt at it, from 1.
+    pub attempt: u32,
+    /// The name that I'mport will know it by.
+    pub merchant_uid: MerchantUid,
+    /// How much.
+    pub amount: Won,
+    /// From here on it must not be sent any more: the period is over.
+    #[serde(with = "millisecond::required")]
+    pub until: Timestamp,
+}
+
+/// An attempt in the ledger, settled one way or the other.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Charge {
+    /// Whose it is.
+    pub subscription: SubscriptionId,
+    /// The period that it pays for.
+    pub period: u32,
+    /// Which attempt at it.
+    pub attempt: u32,
+    /// The name that I'mport knows it by.
+    pub merchant_uid: MerchantUid,
+    /// How much was asked for.
+    pub amount: Won,
+    /// What came of it.
+    #[serde(flatten)]
+    pub status: ChargeStatus,
+    /// When it entered the ledger as it is.
+    #[serde(with = "millisecond::required")]
+    pub settled_at: Timestamp,
+    /// The period was paid before: this payment goes back to the buyer.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub duplicate: bool,
+    /// I'mport has another payment of the same name, which entered the ledger before.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub further: bool,
+    /// How much of it went back.
+    #[serde(default)]
+    pub refunded: Won,
+    /// A refund under way.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub refund: Option<RefundIntent>,
+}
+
+/// What came of an attempt.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "status", rename_all = "snake_case")]
+pub enum ChargeStatus {
+    /// The money moved.
+    Paid(Payment),
+    /// It did not.
+    Declined {
+        /// The gateway's words.
+        reason: String,
+        /// I'mport's name for the attempt, where it made one.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        imp_uid: Option<ImpUid>,
+    },
+}
+
+/// A payment that I'mport has confirmed.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Payment {
+    /// I'mport's name for it.
+    pub imp_uid: ImpUid,
+    /// When I'mport says that it was paid.
+    #[serde(default, with = "millisecond::optional", skip_serializing_if = "Option::is_none")]
+    pub paid_at: Option<Timestamp>,
+    /// The buyer's receipt.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub receipt_url: Option<String>,
+}
+
+impl Charge {
+    /// The payment, where it was paid.
+    pub fn payment(&self) -> Option<&Payment> {
+        match &self.status {
+            ChargeStatus::Paid(payment) => Some(payment),
+            ChargeStatus::Declined { .. } => None,
+        }
+    }
+
+    /// What of it stands: paid and not given back.
+    pub fn standing(&self) -> Won {
+        match &self.status {
+            ChargeStatus::Paid(_) => self.amount.saturating_sub(self.refunded),
+            ChargeStatus::Declined { .. } => Won::ZERO,
+        }
+    }
+}

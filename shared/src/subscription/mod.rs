@@ -1,0 +1,327 @@
+//! The domain: what a subscription is and what happens to it next. Pure: no I/O, no clock, no async.
+//!
+//! ```text
+//! pending ──> expired
+//!    │ first charge paid            declined                 last retry declined
+//!    ├────────────────────> active <──────────> past_due ──────────────────────────> canceled
+//!    │ trial                  ^   \   paid                                               ^
+//!    └──> trialing ───────────┘    \─────────────────── cancel at period end ────────────┘
+//!
+//! any of them ──> needs_review: the books disagree; only an operator leaves it
+//! ```
+//!
+//! One function says what is next, [`Subscription::next_step`]. Everything else executes steps.
+
+pub mod charge;
+pub mod dunning;
+pub mod id;
+pub mod period;
+pub mod plan;
+pub mod refund;
+pub mod settle;
+pub mod step;
+pub mod window;
+pub mod won;
+
+use jiff::Timestamp;
+use jiff::fmt::serde::timestamp::millisecond;
+use serde::{Deserialize, Serialize};
+
+pub use charge::{Charge, ChargeStatus, Intent};
+pub use dunning::{AfterDunning, DeclineKind, DeclineRules, Dunning, DunningPolicy};
+pub use id::{CustomerId, CustomerUid, ImpUid, InvalidId, MerchantUid, PlanId, Purpose, SubscriptionId};
+pub use period::{Interval, Unit};
+pub use plan::{InvalidField, Plan, Terms};
+pub use refund::{Refund, RefundIntent};
+pub use step::{MissedPeriods, Policy, Step};
+pub use window::ChargeWindow;
+pub use won::Won;
+
+/// Claims that the breaker remembers: so many attempts may be made in any 24 hours.
+pub const CLAIMS_A_DAY: usize = 4;
+
+/// A subscription, as the table keeps it.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Subscription {
+    /// Its id, and its checkout session's.
+    pub id: SubscriptionId,
+    /// Goes up with every write. A write that saw an older version is refused.
+    pub version: u64,
+    /// Where it stands.
+    pub status: Status,
+    /// The merchant's name for the buyer.
+    pub customer_id: CustomerId,
+    /// What I'mport keeps the billing key under.
+    pub customer_uid: CustomerUid,
+    /// The plan's version that it was opened with.
+    pub plan: Plan,
+    /// When the checkout session was opened.
+    #[serde(with = "millisecond::required")]
+    pub created_at: Timestamp,
+    /// The way through the payment window; gone once the first renewal settled.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub checkout: Option<Checkout>,
+    /// How often the payment window was opened.
+    #[serde(default)]
+    pub windows: u32,
+    /// When it was opened last, until somebody looked at what came of it.
+    #[serde(default, with = "millisecond::optional", skip_serializing_if = "Option::is_none")]
+    pub window_opened_at: Option<Timestamp>,
+    /// The billing key, as far as we know it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub payment_method: Option<PaymentMethod>,
+    /// The start of period 1, from which all periods count.
+    #[serde(default, with = "millisecond::optional", skip_serializing_if = "Option::is_none")]
+    pub anchor: Option<Timestamp>,
+    /// The period that the next charge pays for.
+    pub period: u32,
+    /// How many attempts at it have been settled.
+    pub attempts: u32,
+    /// The last period that was paid; 0 before the first.
+    pub paid_through: u32,
+    /// Present while past due.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub dunning: Option<Dunning>,
+    /// The attempt that was claimed and isn't settled. While there is one, no other is made.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub in_flight: Option<Intent>,
+    /// When it was last claimed, to be sent.
+    #[serde(default, with = "millisecond::optional", skip_serializing_if = "Option::is_none")]
+    pub claimed_at: Option<Timestamp>,
+    /// How often it was claimed to be sent.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub sends: u32,
+    /// What is known of an attempt in doubt.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub doubt: Option<Doubt>,
+    /// The latest claims, newest first, in Unix milliseconds: the circuit breaker's memory.
+    pub claims: [i64; CLAIMS_A_DAY],
+    /// The buyer or the merchant wants no further period.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub cancel_at_period_end: bool,
+    /// Why it needs a person.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub review: Option<Review>,
+    /// When and why it ended.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ended: Option<Ended>,
+    /// When the `due` index lists it, as it was read. Every write lists it anew, from [`Subscription::due_at`].
+    #[serde(default, rename = "due_at", with = "millisecond::optional", skip_serializing)]
+    pub listed_at: Option<Timestamp>,
+}
+
+#[allow(clippy::trivially_copy_pass_by_ref)]
+fn is_zero(n: &u32) -> bool {
+    *n == 0
+}
+
+/// Where a subscription stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Status {
+    /// The checkout session is open; nothing was paid yet.
+    Pending,
+    /// The session ended without a subscription.
+    Expired,
+    /// The first charge is still to come.
+    Trialing,
+    /// Paid.
+    Active,
+    /// A renewal was declined.
+    PastDue,
+    /// Held by the merchant; nothing is charged.
+    Paused,
+    /// Over.
+    Canceled,
+    /// The books disagree, or an attempt could not be resolved. Only an operator leaves it.
+    NeedsReview,
+}
+
+impl Status {
+    /// Whether it is over for good.
+    pub const fn is_over(self) -> bool {
+        matches!(self, Status::Expired | Status::Canceled)
+    }
+
+    /// The word that the API and the table use.
+    pub const fn word(self) -> &'static str {
+        match self {
+            Status::Pending => "pending",
+            Status::Expired => "expired",
+            Status::Trialing => "trialing",
+            Status::Active => "active",
+            Status::PastDue => "past_due",
+            Status::Paused => "paused",
+            Status::Canceled => "canceled",
+            Status::NeedsReview => "needs_review",
+        }
+    }
+}
+
+/// The way through the payment window and back to the shop.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Checkout {
+    /// Until when the window can be opened.
+    #[serde(with = "millisecond::required")]
+    pub expires_at: Timestamp,
+    /// Where the buyer goes once it worked.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub success_url: Option<String>,
+    /// Where the buyer goes who gives up.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cancel_url: Option<String>,
+    /// What the last decline said, for the buyer to read.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub decline: Option<String>,
+}
+
+/// How long after the session's end we close it: a buyer who is in the window then may still come back.
+pub const CHECKOUT_GRACE: jiff::SignedDuration = jiff::SignedDuration::from_mins(30);
+/// How long after the session's end a billing key is still accepted: longer, since closing begins with a last look.
+pub const CONFIRM_GRACE: jiff::SignedDuration = jiff::SignedDuration::from_hours(2);
+
+impl Checkout {
+    /// When the session closes for good.
+    pub fn closes_at(&self) -> Timestamp {
+        self.expires_at.saturating_add(CHECKOUT_GRACE).unwrap_or(Timestamp::MAX)
+    }
+}
+
+/// A billing key that I'mport holds. The key itself never leaves I'mport.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PaymentMethod {
+    /// The opening of the window that issued it.
+    pub window: u32,
+    /// I'mport's name for the issuance.
+    pub imp_uid: ImpUid,
+    /// The gateway behind it, in I'mport's words (`chai`, `kakaopay`).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub provider: Option<String>,
+    /// When we learned of it.
+    #[serde(with = "millisecond::required")]
+    pub confirmed_at: Timestamp,
+    /// A hard decline said that it can't be charged any more.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub broken: bool,
+}
+
+/// What is known of an attempt whose outcome isn't.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Doubt {
+    /// The attempt's first claim: seven days on, it goes to a person.
+    #[serde(with = "millisecond::required")]
+    pub since: Timestamp,
+    /// How often we have looked.
+    pub looks: u32,
+    /// When we look next.
+    #[serde(with = "millisecond::required")]
+    pub next_look: Timestamp,
+    /// The last send surely never left this machine.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub unsent: bool,
+    /// I'mport refused the last send with these words, but could not be asked what it has.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub refusal: Option<String>,
+}
+
+/// Why a subscription waits for a person.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Review {
+    /// Since when.
+    #[serde(with = "millisecond::required")]
+    pub since: Timestamp,
+    /// In words for the operator: what we hold and what I'mport says.
+    pub reason: String,
+    /// Where it stood before.
+    pub was: Status,
+}
+
+/// How a subscription ended.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Ended {
+    /// When.
+    #[serde(with = "millisecond::required")]
+    pub at: Timestamp,
+    /// Why.
+    pub reason: EndReason,
+}
+
+/// Why a subscription ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum EndReason {
+    /// Nobody subscribed before the session closed.
+    CheckoutExpired,
+    /// As asked, at the end of the paid period.
+    Requested,
+    /// The last retry was declined, or no new billing key came.
+    Unpaid,
+}
+
+impl Subscription {
+    /// Opens a checkout session.
+    pub fn open(
+        id: SubscriptionId,
+        customer_id: CustomerId,
+        customer_uid: CustomerUid,
+        plan: Plan,
+        checkout: Checkout,
+        now: Timestamp,
+    ) -> Self {
+        Self {
+            id,
+            version: 1,
+            status: Status::Pending,
+            customer_id,
+            customer_uid,
+            plan,
+            created_at: now,
+            checkout: Some(checkout),
+            windows: 0,
+            window_opened_at: None,
+            payment_method: None,
+            anchor: None,
+            period: 1,
+            attempts: 0,
+            paid_through: 0,
+            dunning: None,
+            in_flight: None,
+            claimed_at: None,
+            sends: 0,
+            doubt: None,
+            claims: [0; CLAIMS_A_DAY],
+            cancel_at_period_end: false,
+            review: None,
+            ended: None,
+            listed_at: None,
+        }
+    }
+
+    /// When period `period` starts; `None` before the anchor is known.
+    pub fn start_of(&self, period: u32) -> Option<Timestamp> {
+        self.anchor.map(|anchor| self.plan.terms.interval.start_of(period, anchor))
+    }
+
+    /// Whether the billing key can be charged, as far as we know.
+    pub fn can_be_charged(&self) -> bool {
+        self.payment_method.as_ref().is_some_and(|method| !method.broken)
+    }
+
+    /// Ends it.
+    pub fn end(&mut self, reason: EndReason, now: Timestamp) {
+        self.status = match reason {
+            EndReason::CheckoutExpired => Status::Expired,
+            EndReason::Requested | EndReason::Unpaid => Status::Canceled,
+        };
+        self.dunning = None;
+        self.ended = Some(Ended { at: now, reason });
+    }
+
+    /// Hands it to a person.
+    pub fn needs_review(&mut self, reason: String, now: Timestamp) {
+        if self.status != Status::NeedsReview {
+            self.review = Some(Review { since: now, reason, was: self.status });
+            self.status = Status::NeedsReview;
+        }
+    }
+}

@@ -1,0 +1,253 @@
+//! What proof changes: transitions of a subscription, and the ledger entries that go with them.
+//!
+//! Each function here changes the subscription and returns what enters the ledger; the store writes both in one
+//! transaction or neither. None of them asks whether something should be done: [`super::step`] has decided that.
+
+use jiff::{SignedDuration, Timestamp};
+
+use super::charge::{Charge, ChargeStatus, Intent, Payment};
+use super::dunning::{AfterDunning, DeclineKind, Dunning};
+use super::id::{ImpUid, MerchantUid, Purpose};
+use super::period::days_after;
+use super::refund::RefundIntent;
+use super::step::{Policy, after};
+use super::won::Won;
+use super::{Doubt, EndReason, Status, Subscription};
+
+/// When an attempt in doubt is looked up, counted from its last send; then once a day.
+pub const LOOKS: [SignedDuration; 2] = [SignedDuration::from_mins(5), SignedDuration::from_hours(1)];
+/// How long we look before it goes to a person.
+pub const LOOK_FOR: SignedDuration = SignedDuration::from_hours(7 * 24);
+
+/// What became of an attempt, beyond doubt.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Proof {
+    /// I'mport shows the payment, and it matches the intent.
+    Paid(Payment),
+    /// I'mport shows that it failed, or refused it and has nothing paid, or has no trace of it after the settle delay.
+    Declined {
+        /// The gateway's words.
+        reason: String,
+        /// I'mport's name for the attempt, where it made one.
+        imp_uid: Option<ImpUid>,
+    },
+}
+
+/// A payment that I'mport shows, whatever we hold of it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LatePayment {
+    /// The attempt that it was made for.
+    pub merchant_uid: MerchantUid,
+    /// How much was paid.
+    pub amount: Won,
+    /// The payment.
+    pub payment: Payment,
+}
+
+impl Subscription {
+    /// Starts the trial: the first period begins when it ends.
+    pub fn start_trial(&mut self, now: Timestamp) {
+        self.anchor = Some(days_after(now, self.plan.terms.trial_days));
+        self.window_opened_at = None;
+        self.set_status(Status::Trialing);
+    }
+
+    /// Leaves the periods before `period` uncharged. Dunning goes on where it stood.
+    pub fn skip_to(&mut self, period: u32) {
+        self.period = period;
+        self.attempts = 0;
+    }
+
+    /// Settles the attempt in flight. `None` where there is none.
+    ///
+    /// Where its period has been paid meanwhile (late truth about an earlier attempt), a payment is a duplicate that
+    /// goes back, and a decline changes nothing.
+    pub fn settle(&mut self, proof: Proof, now: Timestamp, policy: &Policy) -> Option<Charge> {
+        let intent = self.in_flight.take()?;
+        let claimed_at = self.claimed_at.take().unwrap_or(now);
+        self.sends = 0;
+        self.doubt = None;
+        let paid_before = intent.period <= self.paid_through;
+        let mut charge = Charge {
+            subscription: self.id,
+            period: intent.period,
+            attempt: intent.attempt,
+            merchant_uid: intent.merchant_uid,
+            amount: intent.amount,
+            status: match &proof {
+                Proof::Paid(payment) => ChargeStatus::Paid(payment.clone()),
+                Proof::Declined { reason, imp_uid } => {
+                    ChargeStatus::Declined { reason: reason.clone(), imp_uid: imp_uid.clone() }
+                }
+            },
+            settled_at: now,
+            duplicate: false,
+            further: false,
+            refunded: Won::ZERO,
+            refund: None,
+        };
+        match proof {
+            Proof::Paid(_) if paid_before || self.is_over() => charge.give_back(now),
+            Proof::Paid(_) => self.advance(intent.period, claimed_at),
+            Proof::Declined { .. } if paid_before => (),
+            Proof::Declined { reason, .. } => self.decline(&intent, &reason, now, policy),
+        }
+        Some(charge)
+    }
+
+    /// Records a payment that isn't the attempt in flight: late truth, which always wins. `paid_before` says whether the
+    /// ledger has a paid charge for that period already; `None` where the name isn't a charge's.
+    pub fn record_late(&mut self, late: LatePayment, paid_before: bool, now: Timestamp) -> Option<Charge> {
+        let Purpose::Charge { period, attempt } = late.merchant_uid.purpose else { return None };
+        let mut charge = Charge {
+            subscription: self.id,
+            period,
+            attempt,
+            merchant_uid: late.merchant_uid,
+            amount: late.amount,
+            status: ChargeStatus::Paid(late.payment),
+            settled_at: now,
+            duplicate: false,
+            further: false,
+            refunded: Won::ZERO,
+            refund: None,
+        };
+        match paid_before || self.is_over() {
+            true => charge.give_back(now),
+            false => self.advance(period, now),
+        }
+        Some(charge)
+    }
+
+    /// Lets go of an attempt that surely was never sent and need not be any more.
+    pub fn release(&mut self) {
+        self.in_flight = None;
+        self.claimed_at = None;
+        self.sends = 0;
+        self.doubt = None;
+    }
+
+    /// Keeps an attempt in doubt and plans the next look; after seven days of looking it goes to a person.
+    pub fn keep_in_doubt(&mut self, unsent: bool, refusal: Option<String>, now: Timestamp) {
+        let Some(intent) = &self.in_flight else { return };
+        let claimed_at = self.claimed_at.unwrap_or(now);
+        let since = self.doubt.as_ref().map_or(claimed_at, |doubt| doubt.since);
+        if now >= after(since, LOOK_FOR) {
+            let uid = intent.merchant_uid;
+            return self.needs_review(format!("what became of {uid} could not be found out in seven days"), now);
+        }
+        // A new send starts the looks anew.
+        let looks = self.doubt.as_ref().filter(|doubt| doubt.next_look > claimed_at).map_or(0, |doubt| doubt.looks + 1);
+        let planned = match LOOKS.get(looks as usize) {
+            Some(delay) => after(claimed_at, *delay),
+            None => after(claimed_at, SignedDuration::from_hours(24 * i64::from(looks - 1))),
+        };
+        // A look that comes late is not followed by a burst of those that it missed.
+        let next_look = planned.max(after(now, LOOKS[0]));
+        self.doubt = Some(Doubt { since, looks, next_look, unsent, refusal });
+    }
+
+    /// When an attempt that left no trace may be sent again; `None`: now. Inside the charge window, unless the buyer waits
+    /// for it, and no sooner than the breaker lets it.
+    pub fn may_send_again_at(&self, now: Timestamp, policy: &Policy) -> Option<Timestamp> {
+        let from = self.breaker_opens().max(now);
+        let at = if self.status == Status::Pending { from } else { policy.charge_window.next_opening(from) };
+        (at > now).then_some(at)
+    }
+
+    /// Plans the next look of an attempt that waits for nothing but the hour.
+    pub fn look_again_at(&mut self, at: Timestamp) {
+        let claimed_at = self.claimed_at.unwrap_or(at);
+        let doubt = self.doubt.get_or_insert(Doubt {
+            since: claimed_at,
+            looks: 0,
+            next_look: at,
+            unsent: false,
+            refusal: None,
+        });
+        doubt.next_look = at;
+    }
+
+    /// The period is paid: what follows it is next.
+    fn advance(&mut self, period: u32, attempted_at: Timestamp) {
+        self.anchor.get_or_insert(attempted_at);
+        self.paid_through = self.paid_through.max(period);
+        if period >= self.period {
+            self.period = period.saturating_add(1);
+            self.attempts = 0;
+            self.dunning = None;
+        }
+        self.window_opened_at = None;
+        match &mut self.checkout {
+            Some(checkout) if period == 1 => checkout.decline = None,
+            // The buyer has long been back from the window.
+            Some(_) | None => self.checkout = None,
+        }
+        let stays = match self.status {
+            Status::Paused => true,
+            // Late truth about a skipped period doesn't end the dunning of the current one.
+            Status::PastDue => self.dunning.is_some(),
+            Status::Pending | Status::Trialing | Status::Active | Status::NeedsReview => false,
+            Status::Expired | Status::Canceled => true,
+        };
+        if !stays {
+            self.set_status(Status::Active);
+        }
+    }
+
+    fn decline(&mut self, intent: &Intent, reason: &str, now: Timestamp, policy: &Policy) {
+        self.attempts = self.attempts.max(intent.attempt);
+        let hard = policy.declines.kind(reason) == DeclineKind::Hard;
+        let pending = self.status == Status::Pending;
+        if let Some(method) = self.payment_method.as_mut().filter(|_| hard || pending) {
+            method.broken = true;
+        }
+        if pending {
+            // The buyer is there, reads why, and may open the window again.
+            self.window_opened_at = None;
+            if let Some(checkout) = &mut self.checkout {
+                checkout.decline = Some(reason.to_owned());
+            }
+            return;
+        }
+        let dunning = match self.dunning.take() {
+            Some(earlier) => Dunning { last_decline: now, declines: earlier.declines.saturating_add(1), ..earlier },
+            None => Dunning { since: now, last_decline: now, declines: 1 },
+        };
+        let rules = self.dunning_policy(policy);
+        let over = dunning.next_retry(rules).is_none() && rules.then == AfterDunning::Cancel && !hard;
+        self.dunning = Some(dunning);
+        match (over, self.status) {
+            (_, Status::Paused | Status::Canceled | Status::Expired) => (),
+            (true, _) => self.end(EndReason::Unpaid, now),
+            (false, _) => self.set_status(Status::PastDue),
+        }
+    }
+
+    fn is_over(&self) -> bool {
+        self.status.is_over() || self.review.as_ref().is_some_and(|review| review.was.is_over())
+    }
+
+    /// While a person has it, the machine's states pass behind the scenes.
+    fn set_status(&mut self, status: Status) {
+        match &mut self.review {
+            Some(review) => review.was = status,
+            None => self.status = status,
+        }
+    }
+}
+
+impl Charge {
+    /// The payment buys nothing (its period was paid before, or the subscription is over): all of it goes back.
+    fn give_back(&mut self, now: Timestamp) {
+        self.duplicate = true;
+        self.refund = Some(RefundIntent {
+            amount: self.amount,
+            balance: self.amount,
+            reason: "paid twice, or after the end".to_owned(),
+            requested_at: now,
+            due_at: now,
+            tries: 0,
+        });
+    }
+}

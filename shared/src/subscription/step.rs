@@ -1,0 +1,223 @@
+//! What is next for a subscription, and when. One pure function decides; every function of the stack only executes.
+
+use jiff::{SignedDuration, Timestamp};
+
+use super::charge::Intent;
+use super::dunning::{AfterDunning, DeclineRules, DunningPolicy};
+use super::id::{LAST_ATTEMPT, LAST_PERIOD, MerchantUid};
+use super::window::ChargeWindow;
+use super::{CLAIMS_A_DAY, Checkout, Status, Subscription};
+
+/// How long a worker has for an attempt that it claimed, before others may ask what became of it.
+pub const LEASE: SignedDuration = SignedDuration::from_mins(5);
+/// When we look for an opened payment window of which nothing was heard.
+pub const WINDOW_LOOK: SignedDuration = SignedDuration::from_mins(10);
+/// The span over which the circuit breaker counts claims.
+pub const BREAKER_SPAN: SignedDuration = SignedDuration::from_hours(24);
+
+/// What a merchant sets once for the whole stack.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Policy {
+    /// The hours in which renewals are charged.
+    pub charge_window: ChargeWindow,
+    /// What follows a decline, where the plan says nothing else.
+    pub dunning: DunningPolicy,
+    /// What a hard decline reads like.
+    pub declines: DeclineRules,
+    /// What happens to periods that went by uncharged.
+    pub missed: MissedPeriods,
+}
+
+/// What happens to periods that nobody charged because the system was down or the buyer was past due.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum MissedPeriods {
+    /// Only the current period is charged; those before it are skipped.
+    #[default]
+    Skip,
+    /// Each is charged once, oldest first.
+    ChargeEach,
+}
+
+/// The next thing to do.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Step {
+    /// Nothing before `until`; nothing ever, as things are, where there is none.
+    Nothing {
+        /// When the next step is due.
+        until: Option<Timestamp>,
+    },
+    /// A payment window was opened and nothing came back: ask I'mport what became of it.
+    CheckWindows,
+    /// The session is over: close it, unless a window issued a billing key that nobody told us of.
+    ExpireCheckout,
+    /// The billing key is there and the plan starts with a trial.
+    StartTrial,
+    /// Charge what is due.
+    Charge(Intent),
+    /// Periods went by uncharged: go on with this one.
+    SkipTo {
+        /// The current period.
+        period: u32,
+    },
+    /// An attempt is in flight or in doubt: find out what became of it.
+    Resolve,
+    /// As the buyer or the merchant asked.
+    CancelAtPeriodEnd,
+    /// Dunning is over and nothing was paid.
+    GiveUp,
+}
+
+impl Subscription {
+    /// What to do at `now`.
+    pub fn next_step(&self, now: Timestamp, policy: &Policy) -> Step {
+        match self.agenda(now, policy) {
+            None => Step::Nothing { until: None },
+            Some((at, _)) if at > now => Step::Nothing { until: Some(at) },
+            Some((_, Step::Charge(intent))) => match self.current_period(now, policy) {
+                Some(period) if period > intent.period => Step::SkipTo { period },
+                Some(_) | None => Step::Charge(intent),
+            },
+            Some((_, step)) => step,
+        }
+    }
+
+    /// When the next step is due: what the `due` index sorts by. Never before the step can be done, so that dispatch
+    /// doesn't turn in circles.
+    pub fn due_at(&self, now: Timestamp, policy: &Policy) -> Option<Timestamp> {
+        self.agenda(now, policy).map(|(at, _)| at)
+    }
+
+    /// The attempt that the next claim makes live, where the next step is a charge. It is stored ahead of time, so that
+    /// a renewal's claim needs no read.
+    pub fn next_charge(&self, now: Timestamp, policy: &Policy) -> Option<Intent> {
+        match self.agenda(now, policy) {
+            Some((_, Step::Charge(intent))) => Some(intent),
+            Some(_) | None => None,
+        }
+    }
+
+    /// The next step and its time, which may be past.
+    fn agenda(&self, now: Timestamp, policy: &Policy) -> Option<(Timestamp, Step)> {
+        if self.status == Status::NeedsReview {
+            return None;
+        }
+        if self.in_flight.is_some() {
+            return Some((self.next_look(), Step::Resolve));
+        }
+        match self.status {
+            Status::Pending => self.pending_agenda(),
+            Status::Trialing | Status::Active => {
+                let due = self.start_of(self.period)?;
+                match self.cancel_at_period_end {
+                    true => Some((due, Step::CancelAtPeriodEnd)),
+                    false => self.charge_on_schedule(due, now, policy),
+                }
+            }
+            Status::PastDue => self.past_due_agenda(now, policy),
+            Status::Expired | Status::Paused | Status::Canceled | Status::NeedsReview => None,
+        }
+    }
+
+    fn next_look(&self) -> Timestamp {
+        match &self.doubt {
+            Some(doubt) => doubt.next_look,
+            None => after(self.claimed_at.unwrap_or(self.created_at), LEASE),
+        }
+    }
+
+    /// A buyer who is there and waits is charged at once, whatever the hour.
+    fn pending_agenda(&self) -> Option<(Timestamp, Step)> {
+        let closes_at = self.checkout.as_ref().map_or(self.created_at, Checkout::closes_at);
+        if self.can_be_charged() {
+            return match self.plan.terms.trial_days {
+                0 => {
+                    let at = self.breaker_opens().max(self.created_at);
+                    // A breaker that opens only after the session has closed leaves nothing to wait for.
+                    match (at < closes_at, self.intent(closes_at)) {
+                        (true, Some(intent)) => Some((at, Step::Charge(intent))),
+                        (true | false, _) => Some((closes_at, Step::ExpireCheckout)),
+                    }
+                }
+                1.. => Some((self.created_at, Step::StartTrial)),
+            };
+        }
+        match self.window_opened_at {
+            Some(opened_at) => Some((after(opened_at, WINDOW_LOOK), Step::CheckWindows)),
+            None => Some((closes_at, Step::ExpireCheckout)),
+        }
+    }
+
+    fn past_due_agenda(&self, now: Timestamp, policy: &Policy) -> Option<(Timestamp, Step)> {
+        if self.cancel_at_period_end {
+            return Some((self.start_of(self.paid_through.saturating_add(1))?, Step::CancelAtPeriodEnd));
+        }
+        let dunning = self.dunning.as_ref()?;
+        let rules = self.dunning_policy(policy);
+        let renewed = self.payment_method.as_ref().is_some_and(|m| !m.broken && m.confirmed_at > dunning.last_decline);
+        if renewed {
+            // The buyer has just brought a new billing key, and waits: no window, no schedule.
+            let at = self.breaker_opens().max(dunning.last_decline);
+            return Some((at, Step::Charge(self.intent(self.charge_until(policy))?)));
+        }
+        let retry = dunning.next_retry(rules).filter(|_| self.can_be_charged());
+        match (retry, rules.then) {
+            (Some(at), AfterDunning::Cancel | AfterDunning::LeaveUnpaid) => self.charge_on_schedule(at, now, policy),
+            (None, AfterDunning::Cancel) => Some((dunning.end(rules), Step::GiveUp)),
+            (None, AfterDunning::LeaveUnpaid) => None,
+        }
+    }
+
+    /// A charge that nobody waits for: due at `due`, inside the charge window.
+    fn charge_on_schedule(&self, due: Timestamp, now: Timestamp, policy: &Policy) -> Option<(Timestamp, Step)> {
+        let intent = self.intent(self.charge_until(policy))?;
+        let at = policy.charge_window.next_opening(due.max(self.breaker_opens()));
+        let at =
+            if at <= now && !policy.charge_window.is_open(now) { policy.charge_window.next_opening(now) } else { at };
+        Some((at, Step::Charge(intent)))
+    }
+
+    /// The next attempt at the current period. `None` where no name is left for one: then a person must look.
+    fn intent(&self, until: Timestamp) -> Option<Intent> {
+        let attempt = self.attempts.saturating_add(1);
+        (self.period <= LAST_PERIOD && attempt <= LAST_ATTEMPT).then(|| Intent {
+            period: self.period,
+            attempt,
+            merchant_uid: MerchantUid::charge(self.id, self.period, attempt),
+            amount: self.plan.terms.amount,
+            until,
+        })
+    }
+
+    /// Until when the current period may be charged.
+    fn charge_until(&self, policy: &Policy) -> Timestamp {
+        match policy.missed {
+            MissedPeriods::Skip => self.start_of(self.period.saturating_add(1)).unwrap_or(Timestamp::MAX),
+            MissedPeriods::ChargeEach => Timestamp::MAX,
+        }
+    }
+
+    /// The period to charge at `now` where those before it are skipped.
+    fn current_period(&self, now: Timestamp, policy: &Policy) -> Option<u32> {
+        match policy.missed {
+            MissedPeriods::Skip => self.anchor.map(|anchor| self.plan.terms.interval.period_at(now, anchor)),
+            MissedPeriods::ChargeEach => None,
+        }
+    }
+
+    /// When the circuit breaker lets the next claim through: a day after the oldest that it remembers.
+    pub(super) fn breaker_opens(&self) -> Timestamp {
+        match self.claims[CLAIMS_A_DAY - 1] {
+            0 => Timestamp::UNIX_EPOCH,
+            oldest => Timestamp::from_millisecond(oldest).map_or(Timestamp::MAX, |t| after(t, BREAKER_SPAN)),
+        }
+    }
+
+    /// The plan's dunning, or the stack's.
+    pub(super) fn dunning_policy<'a>(&'a self, policy: &'a Policy) -> &'a DunningPolicy {
+        self.plan.terms.dunning.as_ref().unwrap_or(&policy.dunning)
+    }
+}
+
+pub(super) fn after(t: Timestamp, span: SignedDuration) -> Timestamp {
+    t.saturating_add(span).unwrap_or(Timestamp::MAX)
+}

@@ -46,7 +46,12 @@ impl Billing {
     pub async fn confirm(&self, name: MerchantUid, imp_uid: &ImpUid) -> Result<Confirmation, StoreError> {
         let Purpose::Window { .. } = name.purpose else { return Ok(Confirmation::Refused(Refusal::UnknownSession)) };
         match self.iamport.payment(imp_uid).await {
-            Ok(Some(payment)) => self.confirm_payment(name, &payment).await,
+            Ok(Some(payment)) => match self.record_billing_key(name, &payment).await? {
+                Confirmation::Confirmed(subscription) => {
+                    Ok(Confirmation::Confirmed(Box::new(self.go_on(*subscription).await?)))
+                }
+                other @ (Confirmation::NotYet | Confirmation::Refused(_)) => Ok(other),
+            },
             Ok(None) => Ok(Confirmation::NotYet),
             Err(error) => {
                 warn!(merchant_uid = %name, %imp_uid, %error, outcome = "not yet", "I'mport could not be asked");
@@ -55,8 +60,8 @@ impl Billing {
         }
     }
 
-    /// As [`Billing::confirm`], where I'mport has been asked.
-    pub(super) async fn confirm_payment(
+    /// Records the billing key that `payment` issued, once, if it is the session's own. What follows is left to the caller.
+    pub(super) async fn record_billing_key(
         &self,
         name: MerchantUid,
         payment: &IamportPayment,
@@ -96,7 +101,7 @@ impl Billing {
         match self.store.confirm(name.subscription, &customer_uid, &method, now).await {
             Ok(subscription) => {
                 info!(merchant_uid = %name, imp_uid = %method.imp_uid, outcome = "billing key", "billing key recorded");
-                Ok(Confirmation::Confirmed(Box::new(self.go_on(subscription).await?)))
+                Ok(Confirmation::Confirmed(Box::new(subscription)))
             }
             Err(Taken::Store(error)) => Err(error),
             Err(Taken::Found(None)) => Ok(Confirmation::Refused(Refusal::UnknownSession)),
@@ -105,7 +110,7 @@ impl Billing {
                 let known = seen.payment_method.as_ref().is_some_and(|known| known.window >= number);
                 match (known, seen.status) {
                     // A reload, a second tab, a webhook that came first.
-                    (true, _) => Ok(Confirmation::Confirmed(Box::new(self.go_on(*seen).await?))),
+                    (true, _) => Ok(Confirmation::Confirmed(seen)),
                     (false, Status::Pending | Status::Expired) => Ok(Confirmation::Refused(Refusal::SessionExpired)),
                     (
                         false,

@@ -22,7 +22,7 @@ const ABREAST: usize = 4;
 const SENDS: usize = 3;
 
 /// What one tick did.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, serde::Serialize)]
 pub struct Dispatched {
     /// Steps that are on the queue.
     pub sent: usize,

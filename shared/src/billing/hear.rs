@@ -4,17 +4,21 @@
 use tracing::{info, warn};
 
 use super::confirm::Confirmation;
+use super::verify::{Evidence, weigh};
 use super::{Billing, Recorded};
 use crate::iamport::{CallError, IamportPayment, PaymentStatus};
 use crate::queue::Hint;
-use crate::store::StoreError;
-use crate::subscription::{ImpUid, MerchantUid, Purpose, Subscription};
+use crate::store::{Due, StoreError};
+use crate::subscription::settle::Proof;
+use crate::subscription::{ImpUid, MerchantUid, Purpose, Step, Subscription};
 
 /// What a hint came to.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Heard {
     /// It was news, and the books have it now.
     Handled(&'static str),
+    /// It was news, and this step follows from it. Hearing never charges: whoever may is asked to go on.
+    Due(Due),
     /// The books had it already, or there is nothing to have.
     Known,
     /// No name of ours, no subscription of ours, or no payment at I'mport.
@@ -65,10 +69,30 @@ impl Billing {
     }
 
     async fn hear_of_window(&self, name: MerchantUid, payment: &IamportPayment) -> Result<Heard, StoreError> {
-        Ok(match self.confirm_payment(name, payment).await? {
-            Confirmation::Confirmed(_) => Heard::Handled("billing key"),
+        Ok(match self.record_billing_key(name, payment).await? {
+            Confirmation::Confirmed(subscription) => {
+                let due = self.is_due(&subscription).then_some(subscription.listed_at).flatten();
+                match due {
+                    Some(due_at) => Heard::Due(Due { subscription: subscription.id, charge: None, due_at }),
+                    None => Heard::Known,
+                }
+            }
             Confirmation::NotYet | Confirmation::Refused(_) => Heard::Known,
         })
+    }
+
+    fn is_due(&self, subscription: &Subscription) -> bool {
+        match subscription.next_step(self.now(), &self.policy) {
+            Step::Nothing { .. } => false,
+            Step::CheckWindows
+            | Step::ExpireCheckout
+            | Step::StartTrial
+            | Step::Charge(_)
+            | Step::SkipTo { .. }
+            | Step::Resolve
+            | Step::CancelAtPeriodEnd
+            | Step::GiveUp => true,
+        }
     }
 
     async fn hear_of_charge(
@@ -76,7 +100,7 @@ impl Billing {
         subscription: Subscription,
         name: MerchantUid,
         payment: &IamportPayment,
-    ) -> Result<Heard, StoreError> {
+    ) -> Result<Heard, HearError> {
         if payment.was_paid() {
             return Ok(match self.record_seen(subscription, name, payment).await? {
                 Recorded::New(_) => Heard::Handled("payment"),
@@ -88,19 +112,18 @@ impl Billing {
                 }
             });
         }
-        let in_doubt = subscription.doubt.is_some()
-            && subscription.in_flight.as_ref().is_some_and(|intent| intent.merchant_uid == name);
-        match payment.status {
-            // It settles an attempt in doubt, together with all other payments of its name.
-            PaymentStatus::Failed if in_doubt => {
-                self.resolve(subscription).await?;
-                Ok(Heard::Handled("decline"))
+        let intent = subscription.in_flight.clone().filter(|intent| intent.merchant_uid == name);
+        let (PaymentStatus::Failed, Some(intent), Some(_)) = (&payment.status, intent, &subscription.doubt) else {
+            return Ok(Heard::Known);
+        };
+        // A failure settles an attempt in doubt, if no other payment of its name says otherwise.
+        match weigh(self.iamport.payments_of(name).await?) {
+            Evidence::Paid(first, others) => self.settle_all_paid(subscription, &intent, &first, &others).await?,
+            Evidence::Failed { count, reason, imp_uid } if count >= subscription.sends => {
+                self.settle(subscription, name, Proof::Declined { reason, imp_uid }).await?
             }
-            PaymentStatus::Failed
-            | PaymentStatus::Ready
-            | PaymentStatus::Paid
-            | PaymentStatus::Cancelled
-            | PaymentStatus::Other(_) => Ok(Heard::Known),
-        }
+            Evidence::Failed { .. } | Evidence::Undecided | Evidence::Nothing => return Ok(Heard::Known),
+        };
+        Ok(Heard::Handled("decline"))
     }
 }

@@ -109,7 +109,6 @@ impl Billing {
                 }
                 Step::Resolve => return self.resolve(seen).await.map(Worked::Charged),
                 Step::CheckWindows | Step::ExpireCheckout => match self.look_before_closing(&mut seen, now).await? {
-                    Look::Confirmed(worked) => return Ok(*worked),
                     Look::Waiting => return Ok(Worked::Waiting(Box::new(seen))),
                     Look::Written(written) => written,
                 },
@@ -149,8 +148,11 @@ impl Billing {
     /// A session is about to close, or a window has been silent for a while: was a billing key issued?
     async fn look_before_closing(&self, seen: &mut Subscription, now: Timestamp) -> Result<Look, StoreError> {
         match self.find_billing_key(seen).await {
-            Ok(Some((name, payment))) => match Box::pin(self.confirm_payment(name, &payment)).await? {
-                Confirmation::Confirmed(confirmed) => return Ok(Look::Confirmed(Box::new(Worked::Moved(confirmed)))),
+            Ok(Some((name, payment))) => match self.record_billing_key(name, &payment).await? {
+                Confirmation::Confirmed(confirmed) => {
+                    *seen = *confirmed;
+                    return Ok(Look::Written(Ok(())));
+                }
                 // It was issued, but not as it should have been: as good as none.
                 Confirmation::NotYet | Confirmation::Refused(_) => (),
             },
@@ -195,7 +197,6 @@ impl Billing {
 }
 
 enum Look {
-    Confirmed(Box<Worked>),
     Waiting,
     Written(Result<(), StoreError>),
 }

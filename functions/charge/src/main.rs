@@ -1,0 +1,13 @@
+//! Wires `charge` and runs it as a Lambda.
+
+use std::sync::Arc;
+
+use charge::{App, handle};
+use lambda_runtime::{Error, LambdaEvent, run, service_fn};
+
+#[tokio::main(flavor = "current_thread")]
+async fn main() -> Result<(), Error> {
+    maedal::telemetry::start();
+    let app = App { billing: Arc::new(maedal::config::billing()?) };
+    run(service_fn(async |event: LambdaEvent<_>| Ok::<_, Error>(handle(&app, event.payload).await))).await
+}

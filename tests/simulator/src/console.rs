@@ -1,6 +1,6 @@
 use bytes::Bytes;
 use http::{Response, StatusCode};
-use maud::{DOCTYPE, html};
+use maud::{DOCTYPE, PreEscaped, html};
 
 use crate::{simulator::Simulator, window::html_response};
 
@@ -19,7 +19,7 @@ pub(crate) fn page(simulator: &mut Simulator) -> Response<Bytes> {
                 meta charset="utf-8";
                 meta name="viewport" content="width=device-width, initial-scale=1";
                 title { "I'mport simulator" }
-                style { (include_str!("console.css")) }
+                style { (PreEscaped(include_str!("console.css"))) }
             }
             body {
                 h1 { "I'mport V1, simulated" }

@@ -146,7 +146,9 @@ impl<'a> Lookup<'a> {
     fn by_status(&self, status: &str) -> Result<Envelope, Envelope> {
         let status = parse_status(status)?;
         let to = self.time("to")?.unwrap_or(self.now);
-        let from = self.time("from")?.unwrap_or(to - LONGEST_RANGE);
+        let from = self
+            .time("from")?
+            .unwrap_or(to.saturating_sub(LONGEST_RANGE).unwrap_or(Timestamp::MIN));
         if from > to || to.duration_since(from) > LONGEST_RANGE {
             return Err(Envelope::bad_request("조회 기간은 최대 90일입니다."));
         }

@@ -1,6 +1,5 @@
 use std::collections::BTreeSet;
 
-use bytes::Bytes;
 use jiff::{SignedDuration, Timestamp};
 use serde::Serialize;
 use serde_json::json;
@@ -33,13 +32,6 @@ pub struct Webhook {
     pub answers: Vec<Option<u16>>,
     /// A fault has swallowed it: it is never sent.
     pub lost: bool,
-}
-
-impl Webhook {
-    /// The body to POST.
-    pub fn bytes(&self) -> Bytes {
-        self.body.clone().into()
-    }
 }
 
 /// All webhooks ever made, and those that wait to be sent.

@@ -1,7 +1,7 @@
 use bytes::Bytes;
 use http::{HeaderValue, Response, StatusCode, Uri, header::LOCATION};
 use jiff::Timestamp;
-use maud::{DOCTYPE, Markup, html};
+use maud::{DOCTYPE, Markup, PreEscaped, html};
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use serde_json::{Value, json};
 
@@ -284,7 +284,7 @@ fn phone_page(title: &str, content: &Markup) -> Markup {
                 meta charset="utf-8";
                 meta name="viewport" content="width=device-width, initial-scale=1";
                 title { (title) }
-                style { (include_str!("window.css")) }
+                style { (PreEscaped(include_str!("window.css"))) }
             }
             body { main { (content) } }
         }

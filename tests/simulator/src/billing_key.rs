@@ -1,7 +1,7 @@
 use jiff::Timestamp;
 use serde_json::{Value, json};
 
-use crate::{order::Buyer, payment::Channel};
+use crate::{channel::Channel, order::Buyer};
 
 /// A billing key: what lets a merchant charge a `customer_uid` without the buyer.
 #[derive(Clone, Debug)]

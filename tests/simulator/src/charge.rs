@@ -1,6 +1,7 @@
 use jiff::Timestamp;
 
 use crate::{
+    channel::Channel,
     envelope::Envelope,
     fault::Fault,
     order::Order,
@@ -76,6 +77,34 @@ impl Simulator {
         }
         self.books.record(payment.clone());
         payment
+    }
+
+    /// A payment that has just begun. It is not in the books yet.
+    pub(crate) fn start(
+        &mut self,
+        order: Order,
+        usage: Usage,
+        channel: Channel,
+        now: Timestamp,
+    ) -> Payment {
+        let mut imp_uid = self.ids.imp_uid();
+        while self.books.payment(&imp_uid).is_some() {
+            imp_uid = self.ids.imp_uid();
+        }
+        Payment {
+            imp_uid,
+            order,
+            usage,
+            status: Status::Ready,
+            channel,
+            pg_tid: self.ids.hex(20),
+            started_at: now,
+            paid_at: None,
+            failed_at: None,
+            updated_at: now,
+            fail_reason: None,
+            cancellations: Vec::new(),
+        }
     }
 
     /// The gateway has taken the money after all.

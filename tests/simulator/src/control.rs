@@ -4,7 +4,7 @@ use jiff::Timestamp;
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 
-use crate::{envelope::json_response, fault::Rule, incoming::Incoming, simulator::Simulator};
+use crate::{envelope::json_response, incoming::Incoming, rule::Rule, simulator::Simulator};
 
 impl Simulator {
     /// `/_simulator/..`: what a test or a person does around I'mport, over HTTP. No token, no faults.

@@ -1,7 +1,14 @@
 use jiff::Timestamp;
 use serde_json::Value;
 
-use crate::{billing_key::BillingKey, envelope::Envelope, params::Params, simulator::Simulator};
+use crate::{
+    billing_key::BillingKey,
+    channel::Channel,
+    envelope::Envelope,
+    order::Buyer,
+    params::{Params, missing},
+    simulator::Simulator,
+};
 
 impl Simulator {
     /// `GET /subscribe/customers/{customer_uid}`
@@ -28,7 +35,7 @@ impl Simulator {
     pub(crate) fn customers(&self, params: &Params) -> Result<Envelope, Envelope> {
         let asked = params.texts("customer_uid");
         if asked.is_empty() {
-            return Err(crate::params::missing("customer_uid"));
+            return Err(missing("customer_uid"));
         }
         let found: Vec<Value> = asked
             .iter()
@@ -54,10 +61,33 @@ impl Simulator {
         }
     }
 
+    /// Stores a billing key under its `customer_uid`, in place of the one that may be there.
+    pub(crate) fn store_key(
+        &mut self,
+        customer_uid: String,
+        channel: Channel,
+        buyer: Buyer,
+        now: Timestamp,
+    ) {
+        let inserted = self
+            .books
+            .key(&customer_uid)
+            .map_or(now, |old| old.inserted);
+        let key = BillingKey {
+            customer_uid,
+            channel,
+            buyer,
+            inserted,
+            updated: now,
+            ended_at_gateway: false,
+        };
+        self.books.keys.insert(key.customer_uid.clone(), key);
+    }
+
     /// Puts a key in place without a window, as if it had been issued before this history begins.
     pub fn seed_key(&mut self, customer_uid: &str, now: Timestamp) {
         let channel = self.channel(None, "trans");
-        self.store_key(customer_uid.into(), channel, Default::default(), now);
+        self.store_key(customer_uid.into(), channel, Buyer::default(), now);
     }
 }
 

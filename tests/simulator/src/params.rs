@@ -3,7 +3,7 @@ use serde_json::{Map, Value};
 use crate::envelope::Envelope;
 
 /// The parameters of a request: its query and its body, JSON or form, read the same way.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(crate) struct Params(Map<String, Value>);
 
 impl Params {

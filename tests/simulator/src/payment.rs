@@ -2,7 +2,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
-use crate::order::Order;
+use crate::{channel::Channel, order::Order};
 
 /// One payment in I'mport's books. It is never removed.
 #[derive(Clone, Debug)]
@@ -31,21 +31,6 @@ pub struct Payment {
     pub fail_reason: Option<String>,
     /// Whole and partial cancellations, oldest first.
     pub cancellations: Vec<Cancellation>,
-}
-
-/// The payment gateway behind a payment or a billing key.
-#[derive(Clone, Debug, Serialize)]
-pub struct Channel {
-    /// `pc` for a window, `api` for a charge without one.
-    pub medium: &'static str,
-    /// e.g. `chai`.
-    pub pg_provider: String,
-    /// The merchant's id at the gateway.
-    pub pg_id: String,
-    /// e.g. `trans`.
-    pub pay_method: String,
-    /// Whether it is a test channel.
-    pub sandbox: bool,
 }
 
 /// A payment's status. A partial cancellation is `cancelled`, too: compare the amounts.

@@ -22,6 +22,13 @@ pub enum Outcome {
 }
 
 impl Reply {
+    pub(crate) fn at_once(response: Response<Bytes>) -> Self {
+        Self {
+            delay: Duration::ZERO,
+            outcome: Outcome::Answer(response),
+        }
+    }
+
     /// The answer, or `None` where the connection was cut.
     pub fn answer(self) -> Option<Response<Bytes>> {
         match self.outcome {

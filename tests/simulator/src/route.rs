@@ -1,10 +1,6 @@
 use http::Method;
 
-use crate::{
-    books::Books,
-    fault::{About, Call},
-    incoming::Incoming,
-};
+use crate::{books::Books, fault::Call, incoming::Incoming, rule::About};
 
 /// What a request asks for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

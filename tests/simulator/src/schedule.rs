@@ -4,11 +4,12 @@ use serde_json::{Value, json};
 use crate::{
     books::Books,
     envelope::Envelope,
-    fault::{About, Call},
+    fault::Call,
     lookup::page,
     order::Order,
     params::{Params, missing},
     payment::{Usage, seconds},
+    rule::About,
     simulator::{Happening, Simulator},
 };
 

@@ -19,8 +19,8 @@ use crate::{reply::Outcome, simulator::Simulator, webhook::Webhook};
 /// What time it is for the simulator.
 pub type Clock = Arc<dyn Fn() -> Timestamp + Send + Sync>;
 
-/// How often the background looks for webhooks to send.
-const LOOK_FOR_WEBHOOKS: Duration = Duration::from_millis(20);
+/// How long the background waits before it looks for webhooks to send again.
+const SHORT_WHILE: Duration = Duration::from_millis(20);
 /// I'mport's own limits for a webhook (PortOne V1 webhook guide).
 const WEBHOOK_CONNECT: Duration = Duration::from_secs(10);
 const WEBHOOK_READ: Duration = Duration::from_secs(30);
@@ -52,7 +52,12 @@ pub async fn serve_without_webhooks(
             () = &mut shutdown => return Ok(()),
             Some(_) = connections.join_next() => {}
             accepted = listener.accept() => {
-                let (stream, _) = accepted?;
+                let Ok((stream, _)) = accepted else {
+                    // Out of file descriptors, say. Some will be free soon.
+                    tokio::time::sleep(SHORT_WHILE).await;
+                    continue;
+                };
+                let _ = stream.set_nodelay(true);
                 let (simulator, clock) = (simulator.clone(), clock.clone());
                 connections.spawn(async move {
                     let service = service_fn(|request| answer(request, &simulator, &clock));
@@ -80,7 +85,7 @@ async fn send_webhooks(simulator: &Arc<Mutex<Simulator>>, clock: &Clock) -> Infa
     let client = webhook_client();
     let mut sending = JoinSet::new();
     loop {
-        tokio::time::sleep(LOOK_FOR_WEBHOOKS).await;
+        tokio::time::sleep(SHORT_WHILE).await;
         while sending.try_join_next().is_some() {}
         for webhook in lock(simulator).take_due_webhooks(clock()) {
             let (client, simulator, clock) = (client.clone(), simulator.clone(), clock.clone());

@@ -5,19 +5,19 @@ use http::{HeaderValue, Request, Response, StatusCode, header};
 use jiff::{SignedDuration, Timestamp};
 
 use crate::{
-    billing_key::BillingKey,
     books::Books,
     config::Config,
     console,
     envelope::{Envelope, text_response},
-    fault::{Call, Fault, FaultPlan, Nonsense},
+    fault::{Call, Fault},
+    fault_plan::FaultPlan,
     ids::Ids,
     incoming::Incoming,
     lookup::Lookup,
-    order::{Buyer, Order},
-    payment::{Channel, Payment, Status, Usage},
+    params::Params,
     reply::{Outcome, Reply},
     route::Route,
+    spoil::{error_page, spoil},
     token::Token,
     webhook::Outbox,
     window::Window,
@@ -44,6 +44,8 @@ pub struct Simulator {
 pub(crate) enum Happening {
     /// A payment that failed is paid after all; its `imp_uid`.
     LatePayment(String),
+    /// An `again` whose connection was cut is made at last; its parameters.
+    Again(Params),
     /// A schedule is due; its `merchant_uid`.
     Schedule(String),
 }
@@ -71,21 +73,12 @@ impl Simulator {
         self.tick(now);
         let incoming = match Incoming::read(request) {
             Ok(incoming) => incoming,
-            Err(refusal) => {
-                return Reply {
-                    delay: Default::default(),
-                    outcome: Outcome::Answer(refusal.into()),
-                };
-            }
+            Err(refusal) => return Reply::at_once(refusal.into()),
         };
         let path: Vec<&str> = incoming.path.iter().map(String::as_str).collect();
         let route = Route::of(&incoming.method, &path);
         let Some(call) = route.call() else {
-            let answer = self.answer(route, &incoming, None, now);
-            return Reply {
-                delay: Default::default(),
-                outcome: Outcome::Answer(answer),
-            };
+            return Reply::at_once(self.answer(route, &incoming, None, now));
         };
         let about = route.about(&incoming, &self.books, |id| {
             Some(self.windows.get(id)?.imp_uid.clone())
@@ -99,7 +92,7 @@ impl Simulator {
         }
     }
 
-    /// Lets everything happen that is due by now: late payments, schedules.
+    /// Lets everything happen that is due by now: late payments, late charges, schedules.
     pub fn tick(&mut self, now: Timestamp) {
         while let Some(next) = self
             .happenings
@@ -109,12 +102,14 @@ impl Simulator {
             let ((due, _), happening) = next.remove_entry();
             match happening {
                 Happening::LatePayment(imp_uid) => self.pay_late(&imp_uid, due),
+                // Nobody hears the answer.
+                Happening::Again(params) => drop(self.again(&params, None, due)),
                 Happening::Schedule(merchant_uid) => self.run_schedule(&merchant_uid, due),
             }
         }
     }
 
-    /// When something happens next without a request: a late payment, a schedule, a webhook to send.
+    /// When something happens next without a request: a late payment or charge, a schedule, a webhook.
     pub fn next_happening(&self) -> Option<Timestamp> {
         let planned = self.happenings.first_key_value().map(|(&(due, _), _)| due);
         planned.into_iter().chain(self.outbox.next_due()).min()
@@ -149,6 +144,12 @@ impl Simulator {
     ) -> Outcome {
         match &fault {
             Some(Fault::CutBeforeEffect) => return Outcome::Cut,
+            Some(Fault::CutThenEffect(after)) => {
+                if self.check_token(call, now).is_ok() {
+                    self.plan(now + *after, Happening::Again(call.params.clone()));
+                }
+                return Outcome::Cut;
+            }
             Some(Fault::ErrorBeforeEffect(status)) => return Outcome::Answer(error_page(*status)),
             Some(Fault::ExpiredToken) => return Outcome::Answer(Envelope::unauthorized().into()),
             Some(Fault::Refuse { code, message }) => {
@@ -203,12 +204,6 @@ impl Simulator {
         if route == Route::Token {
             return self.give_token(call, now);
         }
-        if route == Route::Unknown {
-            return Err(Envelope::failed(
-                StatusCode::NOT_FOUND,
-                "존재하지 않는 API입니다.",
-            ));
-        }
         self.check_token(call, now)?;
         let params = &call.params;
         if route.call() == Some(Call::Lookup) {
@@ -236,97 +231,6 @@ impl Simulator {
     pub(crate) fn plan(&mut self, due: Timestamp, happening: Happening) {
         self.happenings.insert((due, self.planned), happening);
         self.planned += 1;
-    }
-
-    /// A payment that has just begun. It is not in the books yet.
-    pub(crate) fn start(
-        &mut self,
-        order: Order,
-        usage: Usage,
-        channel: Channel,
-        now: Timestamp,
-    ) -> Payment {
-        let mut imp_uid = self.ids.imp_uid();
-        while self.books.payment(&imp_uid).is_some() {
-            imp_uid = self.ids.imp_uid();
-        }
-        Payment {
-            imp_uid,
-            order,
-            usage,
-            status: Status::Ready,
-            channel,
-            pg_tid: self.ids.hex(20),
-            started_at: now,
-            paid_at: None,
-            failed_at: None,
-            updated_at: now,
-            fail_reason: None,
-            cancellations: Vec::new(),
-        }
-    }
-
-    /// The channel for a `pg` of the form `chai` or `chai.{merchant's id at the gateway}`.
-    pub(crate) fn channel(&self, pg: Option<&str>, pay_method: &str) -> Channel {
-        let (pg_provider, pg_id) = match pg.unwrap_or("chai").split_once('.') {
-            Some((provider, id)) => (provider, id),
-            None => (pg.unwrap_or("chai"), "simulated_shop"),
-        };
-        Channel {
-            medium: "pc",
-            pg_provider: pg_provider.into(),
-            pg_id: pg_id.into(),
-            pay_method: pay_method.into(),
-            sandbox: self.config.sandbox,
-        }
-    }
-
-    /// Stores a billing key under its `customer_uid`, in place of the one that may be there.
-    pub(crate) fn store_key(
-        &mut self,
-        customer_uid: String,
-        channel: Channel,
-        buyer: Buyer,
-        now: Timestamp,
-    ) {
-        let inserted = self
-            .books
-            .key(&customer_uid)
-            .map_or(now, |old| old.inserted);
-        let key = BillingKey {
-            customer_uid,
-            channel,
-            buyer,
-            inserted,
-            updated: now,
-            ended_at_gateway: false,
-        };
-        self.books.keys.insert(key.customer_uid.clone(), key);
-    }
-}
-
-/// What a load balancer in front of I'mport would say.
-fn error_page(status: u16) -> Response<Bytes> {
-    let status = StatusCode::from_u16(status).unwrap_or(StatusCode::BAD_GATEWAY);
-    text_response(
-        status,
-        "text/html",
-        format!("<html><body><h1>{status}</h1></body></html>"),
-    )
-}
-
-fn spoil(mut answer: Response<Bytes>, kind: Nonsense) -> Response<Bytes> {
-    match kind {
-        Nonsense::Html => error_page(200),
-        Nonsense::Truncated => {
-            let half = answer.body().len() / 2;
-            answer.body_mut().truncate(half);
-            answer
-        }
-        Nonsense::Empty => {
-            answer.body_mut().clear();
-            answer
-        }
     }
 }
 

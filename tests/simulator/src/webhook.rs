@@ -6,8 +6,9 @@ use serde_json::json;
 
 use crate::{
     config::WebhookFormat,
-    fault::{About, Call, Fault},
+    fault::{Call, Fault},
     payment::Payment,
+    rule::About,
     simulator::Simulator,
 };
 

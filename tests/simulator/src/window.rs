@@ -1,8 +1,8 @@
 use bytes::Bytes;
-use http::{HeaderValue, Response, StatusCode, Uri, header::LOCATION};
+use http::{HeaderValue, Response, StatusCode, header::LOCATION};
 use jiff::Timestamp;
 use maud::{DOCTYPE, Markup, PreEscaped, html};
-use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
+use percent_encoding::{AsciiSet, CONTROLS, NON_ALPHANUMERIC, utf8_percent_encode};
 use serde_json::{Value, json};
 
 use crate::{
@@ -217,8 +217,10 @@ impl Simulator {
 /// The merchant's `m_redirect_url`, if it is one that a browser may be sent to.
 fn redirect_url(params: &Params) -> Option<String> {
     let url = params.text("m_redirect_url")?;
-    let uri: Uri = url.split('#').next()?.parse().ok()?;
-    matches!(uri.scheme_str(), Some("http" | "https")).then_some(url)
+    let scheme = url.split("://").next()?.to_ascii_lowercase();
+    // What is not ASCII has no place in a header.
+    matches!(scheme.as_str(), "http" | "https")
+        .then(|| utf8_percent_encode(&url, CONTROLS).to_string())
 }
 
 /// Adds to a URL's query, which is kept, in front of its fragment.

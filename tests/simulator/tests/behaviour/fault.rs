@@ -91,6 +91,36 @@ fn a_late_payment_and_a_second_attempt_can_both_be_paid() {
 }
 
 #[test]
+fn a_charge_may_be_made_after_its_connection_was_cut() {
+    let mut merchant = Merchant::new();
+    let later = Fault::CutThenEffect(SignedDuration::from_secs(30));
+    merchant
+        .simulator
+        .faults()
+        .add(Rule::once(Call::Again, later));
+    assert_eq!(merchant.try_again("order", 1000), None);
+    assert_eq!(merchant.get("/payments/findAll/order").status, 404);
+    merchant.wait(30);
+    assert_eq!(merchant.webhooks_due().len(), 1);
+    assert_eq!(merchant.statuses("order"), ["paid"]);
+}
+
+#[test]
+fn a_charge_that_comes_late_is_refused_where_its_order_was_paid_meanwhile() {
+    let mut merchant = Merchant::new();
+    let later = Fault::CutThenEffect(SignedDuration::from_secs(30));
+    merchant
+        .simulator
+        .faults()
+        .add(Rule::once(Call::Again, later));
+    merchant.try_again("order", 1000);
+    merchant.again("order", 1000);
+    merchant.wait(30);
+    merchant.simulator.tick(merchant.now);
+    assert_eq!(merchant.statuses("order"), ["paid"]);
+}
+
+#[test]
 fn lookups_may_not_see_a_fresh_payment() {
     let mut merchant = Merchant::new();
     merchant

@@ -72,6 +72,11 @@ fn assert_fits(validator: &Validator, name: &str, body: &Value) {
         .map(|error| format!("{}: {error}", error.instance_path()))
         .collect();
     assert!(errors.is_empty(), "{name}: {errors:#?}");
+    let other = json!({"code": 0, "message": null, "response": 1});
+    assert!(
+        !validator.is_valid(&other),
+        "the schema of {name} lets anything pass"
+    );
 }
 
 /// An object with all of these fields: `name:type`, with `?` for one that may be null.

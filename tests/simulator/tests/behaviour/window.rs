@@ -97,6 +97,18 @@ fn a_fragment_stays_at_the_end() {
 }
 
 #[test]
+fn a_return_address_in_korean_is_percent_encoded() {
+    let mut merchant = Merchant::new();
+    let mut params = Merchant::window_params("issue", "new");
+    params["m_redirect_url"] = json!("https://shop.example/완료?a=1");
+    let location = merchant.press(params, "approve");
+    assert!(
+        location.starts_with("https://shop.example/%EC%99%84%EB%A3%8C?a=1&imp_uid="),
+        "{location}"
+    );
+}
+
+#[test]
 fn issuing_again_replaces_the_key() {
     let mut merchant = Merchant::new();
     merchant.simulator.end_key_at_gateway("buyer");

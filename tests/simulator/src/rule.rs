@@ -13,25 +13,18 @@ pub struct Rule {
     /// What happens.
     pub fault: Fault,
     /// This call only.
-    #[serde(default)]
     pub call: Option<Call>,
     /// Only where the `merchant_uid` contains this.
-    #[serde(default)]
     pub merchant_uid: Option<String>,
     /// Only where the `customer_uid` contains this.
-    #[serde(default)]
     pub customer_uid: Option<String>,
     /// So many times, then never again.
-    #[serde(default)]
     pub times: Option<u32>,
     /// With this probability, 0 to 1, drawn from the seed.
-    #[serde(default)]
     pub chance: Option<f64>,
     /// Not before.
-    #[serde(default)]
     pub from: Option<Timestamp>,
     /// Not at or after.
-    #[serde(default)]
     pub until: Option<Timestamp>,
 }
 

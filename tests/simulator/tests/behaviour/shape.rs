@@ -188,6 +188,9 @@ fn mend(schema: &mut Value) {
             fields.insert(limit.into(), json!(number));
         }
     }
+    if fields.contains_key("properties") {
+        fields.insert("type".into(), json!("object"));
+    }
     let required = fields
         .get("required")
         .and_then(Value::as_array)

@@ -38,18 +38,12 @@ impl Books {
 
     /// The payment with this `imp_uid`.
     pub fn payment(&self, imp_uid: &str) -> Option<&Payment> {
-        self.by_imp_uid
-            .get(imp_uid)
-            .map(|&index| &self.payments[index])
+        self.by_imp_uid.get(imp_uid).map(|&index| &self.payments[index])
     }
 
     /// All payments of an order, oldest first.
     pub fn payments_of(&self, merchant_uid: &str) -> impl DoubleEndedIterator<Item = &Payment> {
-        self.by_merchant_uid
-            .get(merchant_uid)
-            .into_iter()
-            .flatten()
-            .map(|&index| &self.payments[index])
+        self.by_merchant_uid.get(merchant_uid).into_iter().flatten().map(|&index| &self.payments[index])
     }
 
     /// The billing keys, by `customer_uid`.
@@ -72,11 +66,7 @@ impl Books {
         let charged = || self.payments.iter().filter(|payment| payment.was_charged());
         let paid = charged().map(|payment| payment.order.amount).sum();
         let cancelled = charged().map(Payment::cancel_amount).sum();
-        Totals {
-            paid,
-            cancelled,
-            net: paid - cancelled,
-        }
+        Totals { paid, cancelled, net: paid - cancelled }
     }
 
     /// All of it, as the control surface shows it.
@@ -93,16 +83,11 @@ impl Books {
     pub(crate) fn record(&mut self, payment: Payment) {
         let index = self.payments.len();
         self.by_imp_uid.insert(payment.imp_uid.clone(), index);
-        self.by_merchant_uid
-            .entry(payment.order.merchant_uid.clone())
-            .or_default()
-            .push(index);
+        self.by_merchant_uid.entry(payment.order.merchant_uid.clone()).or_default().push(index);
         self.payments.push(payment);
     }
 
     pub(crate) fn payment_mut(&mut self, imp_uid: &str) -> Option<&mut Payment> {
-        self.by_imp_uid
-            .get(imp_uid)
-            .map(|&index| &mut self.payments[index])
+        self.by_imp_uid.get(imp_uid).map(|&index| &mut self.payments[index])
     }
 }

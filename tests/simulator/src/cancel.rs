@@ -18,22 +18,15 @@ impl Simulator {
     ) -> Result<Envelope, Envelope> {
         let imp_uid = match (params.text("imp_uid"), params.text("merchant_uid")) {
             (Some(imp_uid), _) => imp_uid,
-            (None, Some(merchant_uid)) => self
-                .cancellable(&merchant_uid)
-                .ok_or_else(nothing_to_cancel)?,
+            (None, Some(merchant_uid)) => self.cancellable(&merchant_uid).ok_or_else(nothing_to_cancel)?,
             (None, None) => {
-                return Err(Envelope::bad_request(
-                    "imp_uid, merchant_uid 중 하나는 필수입니다.",
-                ));
+                return Err(Envelope::bad_request("imp_uid, merchant_uid 중 하나는 필수입니다."));
             }
         };
         let (amount, checksum) = (params.whole("amount")?, params.whole::<u64>("checksum")?);
         let payment = self.books.payment(&imp_uid).ok_or_else(nothing_to_cancel)?;
         if payment.was_paid() && checksum.is_some_and(|checksum| checksum != payment.balance()) {
-            return Err(Envelope::refused(
-                1,
-                "취소 가능한 잔액이 checksum과 일치하지 않습니다.",
-            ));
+            return Err(Envelope::refused(1, "취소 가능한 잔액이 checksum과 일치하지 않습니다."));
         }
         if let Some(Fault::Decline { message }) = fault {
             return Err(Envelope::refused(-1, message));
@@ -48,12 +41,7 @@ impl Simulator {
 
     /// Cancels in the console, as an operator of the merchant does: with a webhook. `amount` in won, `None` for all of
     /// it. The error is what the console would say.
-    pub fn cancel_in_console(
-        &mut self,
-        imp_uid: &str,
-        amount: Option<u64>,
-        now: Timestamp,
-    ) -> Result<(), String> {
+    pub fn cancel_in_console(&mut self, imp_uid: &str, amount: Option<u64>, now: Timestamp) -> Result<(), String> {
         self.tick(now);
         match self.take_back(imp_uid, amount, Some("관리자 콘솔 취소".into()), now) {
             Ok(cancellation_id) => {
@@ -66,15 +54,8 @@ impl Simulator {
 
     /// The newest payment of an order that has money to give back, else the newest that was paid at all.
     fn cancellable(&self, merchant_uid: &str) -> Option<String> {
-        let paid = || {
-            self.books
-                .payments_of(merchant_uid)
-                .filter(|payment| payment.was_paid())
-                .rev()
-        };
-        let payment = paid()
-            .find(|payment| payment.balance() > 0)
-            .or_else(|| paid().next())?;
+        let paid = || self.books.payments_of(merchant_uid).filter(|payment| payment.was_paid()).rev();
+        let payment = paid().find(|payment| payment.balance() > 0).or_else(|| paid().next())?;
         Some(payment.imp_uid.clone())
     }
 
@@ -86,21 +67,14 @@ impl Simulator {
         reason: Option<String>,
         now: Timestamp,
     ) -> Result<String, Envelope> {
-        let payment = self
-            .books
-            .payment(imp_uid)
-            .filter(|payment| payment.was_paid())
-            .ok_or_else(nothing_to_cancel)?;
+        let payment = self.books.payment(imp_uid).filter(|payment| payment.was_paid()).ok_or_else(nothing_to_cancel)?;
         let balance = payment.balance();
         if balance == 0 {
             return Err(Envelope::refused(1, "이미 전액취소된 주문입니다."));
         }
         let amount = amount.filter(|&amount| amount > 0).unwrap_or(balance);
         if amount > balance {
-            return Err(Envelope::refused(
-                1,
-                "취소요청금액이 취소 가능한 잔액보다 큽니다.",
-            ));
+            return Err(Envelope::refused(1, "취소요청금액이 취소 가능한 잔액보다 큽니다."));
         }
         let cancellation = Cancellation {
             cancellation_id: format!("cancellation_{}", self.ids.hex(20)),

@@ -27,10 +27,7 @@ impl Simulator {
             return Err(Envelope::refused(-1, "결제금액은 0원보다 커야 합니다."));
         }
         if self.books.was_paid(&order.merchant_uid) {
-            return Err(Envelope::refused(
-                1,
-                "이미 결제가 이루어진 merchant_uid입니다.",
-            ));
+            return Err(Envelope::refused(1, "이미 결제가 이루어진 merchant_uid입니다."));
         }
         let payment = self.charge(order, Usage::Payment, fault, now);
         let answer = Envelope::ok(payment.to_json());
@@ -42,13 +39,7 @@ impl Simulator {
     }
 
     /// Charges a billing key; the payment is in the books afterwards, paid or failed.
-    pub(crate) fn charge(
-        &mut self,
-        order: Order,
-        usage: Usage,
-        fault: Option<&Fault>,
-        now: Timestamp,
-    ) -> Payment {
+    pub(crate) fn charge(&mut self, order: Order, usage: Usage, fault: Option<&Fault>, now: Timestamp) -> Payment {
         let key = self.books.keys.get(&order.customer_uid);
         let fail_reason = match (key, fault) {
             (None, _) => Some("등록되지 않은 구매자입니다.".to_owned()),
@@ -68,10 +59,7 @@ impl Simulator {
             Some(reason) => {
                 payment.fail(reason, now);
                 if let Some(Fault::LatePaid(after)) = fault {
-                    self.plan(
-                        now + *after,
-                        Happening::LatePayment(payment.imp_uid.clone()),
-                    );
+                    self.plan(now + *after, Happening::LatePayment(payment.imp_uid.clone()));
                 }
             }
         }
@@ -80,13 +68,7 @@ impl Simulator {
     }
 
     /// A payment that has just begun. It is not in the books yet.
-    pub(crate) fn start(
-        &mut self,
-        order: Order,
-        usage: Usage,
-        channel: Channel,
-        now: Timestamp,
-    ) -> Payment {
+    pub(crate) fn start(&mut self, order: Order, usage: Usage, channel: Channel, now: Timestamp) -> Payment {
         let mut imp_uid = self.ids.imp_uid();
         while self.books.payment(&imp_uid).is_some() {
             imp_uid = self.ids.imp_uid();

@@ -13,21 +13,13 @@ use crate::{
 impl Simulator {
     /// `GET /subscribe/customers/{customer_uid}`
     pub(crate) fn customer(&self, customer_uid: &str) -> Result<Envelope, Envelope> {
-        let key = self
-            .books
-            .keys
-            .get(customer_uid)
-            .ok_or_else(|| no_key(customer_uid))?;
+        let key = self.books.keys.get(customer_uid).ok_or_else(|| no_key(customer_uid))?;
         Ok(Envelope::ok(key.to_json()))
     }
 
     /// `DELETE /subscribe/customers/{customer_uid}`
     pub(crate) fn delete_customer(&mut self, customer_uid: &str) -> Result<Envelope, Envelope> {
-        let key = self
-            .books
-            .keys
-            .remove(customer_uid)
-            .ok_or_else(|| no_key(customer_uid))?;
+        let key = self.books.keys.remove(customer_uid).ok_or_else(|| no_key(customer_uid))?;
         Ok(Envelope::ok(key.to_json()))
     }
 
@@ -43,11 +35,7 @@ impl Simulator {
             .map(BillingKey::to_json)
             .collect();
         let some_missing = !found.is_empty() && found.len() < asked.len();
-        Ok(if some_missing {
-            Envelope::partial(found.into())
-        } else {
-            Envelope::ok(found.into())
-        })
+        Ok(if some_missing { Envelope::partial(found.into()) } else { Envelope::ok(found.into()) })
     }
 
     /// The buyer ends the agreement in CHAI's app. I'mport is not told. `false`: there is no such key.
@@ -62,25 +50,9 @@ impl Simulator {
     }
 
     /// Stores a billing key under its `customer_uid`, in place of the one that may be there.
-    pub(crate) fn store_key(
-        &mut self,
-        customer_uid: String,
-        channel: Channel,
-        buyer: Buyer,
-        now: Timestamp,
-    ) {
-        let inserted = self
-            .books
-            .key(&customer_uid)
-            .map_or(now, |old| old.inserted);
-        let key = BillingKey {
-            customer_uid,
-            channel,
-            buyer,
-            inserted,
-            updated: now,
-            ended_at_gateway: false,
-        };
+    pub(crate) fn store_key(&mut self, customer_uid: String, channel: Channel, buyer: Buyer, now: Timestamp) {
+        let inserted = self.books.key(&customer_uid).map_or(now, |old| old.inserted);
+        let key = BillingKey { customer_uid, channel, buyer, inserted, updated: now, ended_at_gateway: false };
         self.books.keys.insert(key.customer_uid.clone(), key);
     }
 
@@ -93,8 +65,5 @@ impl Simulator {
 
 /// HTTP 200 and code 1, as clients have seen it; the schema has 404.
 fn no_key(customer_uid: &str) -> Envelope {
-    Envelope::refused(
-        1,
-        format!("요청하신 customer_uid({customer_uid})로 등록된 정보를 찾을 수 없습니다."),
-    )
+    Envelope::refused(1, format!("요청하신 customer_uid({customer_uid})로 등록된 정보를 찾을 수 없습니다."))
 }

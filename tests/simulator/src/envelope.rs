@@ -21,38 +21,22 @@ impl Envelope {
 
     /// 200 and `code` 0.
     pub(crate) fn ok(response: Value) -> Self {
-        Self {
-            status: StatusCode::OK,
-            code: 0,
-            message: None,
-            response,
-        }
+        Self { status: StatusCode::OK, code: 0, message: None, response }
     }
 
     /// 207: some of what was asked for does not exist.
     pub(crate) fn partial(response: Value) -> Self {
-        Self {
-            status: StatusCode::MULTI_STATUS,
-            ..Self::ok(response)
-        }
+        Self { status: StatusCode::MULTI_STATUS, ..Self::ok(response) }
     }
 
     /// HTTP 200, but nothing was done: `code` says so and `response` is null.
     pub(crate) fn refused(code: i64, message: impl Into<String>) -> Self {
-        Self {
-            status: StatusCode::OK,
-            code,
-            message: Some(message.into()),
-            response: Value::Null,
-        }
+        Self { status: StatusCode::OK, code, message: Some(message.into()), response: Value::Null }
     }
 
     /// The same with a status of its own, and `code` -1.
     pub(crate) fn failed(status: StatusCode, message: impl Into<String>) -> Self {
-        Self {
-            status,
-            ..Self::refused(-1, message)
-        }
+        Self { status, ..Self::refused(-1, message) }
     }
 
     /// 401, as clients have seen it.
@@ -88,15 +72,9 @@ pub(crate) fn json_response(status: StatusCode, body: &Value) -> Response<Bytes>
 }
 
 /// A whole answer: status, content type, body.
-pub(crate) fn text_response(
-    status: StatusCode,
-    content_type: &'static str,
-    body: impl Into<Bytes>,
-) -> Response<Bytes> {
+pub(crate) fn text_response(status: StatusCode, content_type: &'static str, body: impl Into<Bytes>) -> Response<Bytes> {
     let mut response = Response::new(body.into());
     *response.status_mut() = status;
-    response
-        .headers_mut()
-        .insert(CONTENT_TYPE, http::HeaderValue::from_static(content_type));
+    response.headers_mut().insert(CONTENT_TYPE, http::HeaderValue::from_static(content_type));
     response
 }

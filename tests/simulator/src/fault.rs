@@ -97,16 +97,9 @@ impl Fault {
             Self::CutThenEffect(_) => call == Call::Again,
             Self::LatePaid(_) => matches!(call, Call::Again | Call::ScheduledCharge),
             Self::LookupMiss(_) => call == Call::Lookup,
-            Self::ExpiredToken => !matches!(
-                call,
-                Call::Token | Call::Window | Call::ScheduledCharge | Call::Webhook
-            ),
-            Self::Refuse { .. } => {
-                !matches!(call, Call::Window | Call::ScheduledCharge | Call::Webhook)
-            }
-            Self::WebhookLost | Self::WebhookTwice | Self::WebhookEarly | Self::WebhookLate(_) => {
-                call == Call::Webhook
-            }
+            Self::ExpiredToken => !matches!(call, Call::Token | Call::Window | Call::ScheduledCharge | Call::Webhook),
+            Self::Refuse { .. } => !matches!(call, Call::Window | Call::ScheduledCharge | Call::Webhook),
+            Self::WebhookLost | Self::WebhookTwice | Self::WebhookEarly | Self::WebhookLate(_) => call == Call::Webhook,
             Self::Slow(_)
             | Self::CutBeforeEffect
             | Self::CutAfterEffect

@@ -30,11 +30,7 @@ pub struct FaultPlan {
 
 impl FaultPlan {
     pub(crate) fn new(seed: u64) -> Self {
-        Self {
-            rules: Vec::new(),
-            down_until: None,
-            dice: StdRng::seed_from_u64(seed),
-        }
+        Self { rules: Vec::new(), down_until: None, dice: StdRng::seed_from_u64(seed) }
     }
 
     /// Adds a rule behind those that are there.
@@ -65,9 +61,7 @@ impl FaultPlan {
 
     pub(crate) fn strike(&mut self, call: Call, about: &About, now: Timestamp) -> Strike {
         let mut strike = Strike::default();
-        if !matches!(call, Call::ScheduledCharge | Call::Webhook)
-            && self.down_until.is_some_and(|end| now < end)
-        {
+        if !matches!(call, Call::ScheduledCharge | Call::Webhook) && self.down_until.is_some_and(|end| now < end) {
             strike.fault = Some(Fault::CutBeforeEffect);
             return strike;
         }
@@ -76,10 +70,7 @@ impl FaultPlan {
             if !slow && strike.fault.is_some() || !rule.fits(call, about, now) {
                 continue;
             }
-            if rule
-                .chance
-                .is_some_and(|chance| !self.dice.random_bool(chance.clamp(0.0, 1.0)))
-            {
+            if rule.chance.is_some_and(|chance| !self.dice.random_bool(chance.clamp(0.0, 1.0))) {
                 continue;
             }
             rule.times = rule.times.map(|times| times - 1);
@@ -109,13 +100,8 @@ fn storm() -> Vec<Fault> {
         Fault::Nonsense(Nonsense::Html),
         Fault::Nonsense(Nonsense::Truncated),
         Fault::Nonsense(Nonsense::Empty),
-        Fault::Decline {
-            message: "잔액이 부족합니다.".into(),
-        },
-        Fault::Refuse {
-            code: -1,
-            message: "PG사와의 통신에 실패하였습니다.".into(),
-        },
+        Fault::Decline { message: "잔액이 부족합니다.".into() },
+        Fault::Refuse { code: -1, message: "PG사와의 통신에 실패하였습니다.".into() },
         Fault::LatePaid(SignedDuration::from_secs(30)),
         Fault::LatePaid(SignedDuration::from_mins(40)),
         Fault::LookupMiss(SignedDuration::from_secs(20)),

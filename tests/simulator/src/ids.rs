@@ -15,8 +15,6 @@ impl Ids {
     }
 
     pub(crate) fn hex(&mut self, length: usize) -> String {
-        (0..length)
-            .map(|_| char::from(b"0123456789abcdef"[self.0.random_range(0..16)]))
-            .collect()
+        (0..length).map(|_| char::from(b"0123456789abcdef"[self.0.random_range(0..16)])).collect()
     }
 }

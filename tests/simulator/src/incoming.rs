@@ -27,8 +27,7 @@ impl Incoming {
         };
         let mut params = Params::default();
         params.add_form(request.uri().query().unwrap_or_default().as_bytes());
-        let form = header(CONTENT_TYPE)
-            .is_some_and(|kind| kind.starts_with("application/x-www-form-urlencoded"));
+        let form = header(CONTENT_TYPE).is_some_and(|kind| kind.starts_with("application/x-www-form-urlencoded"));
         let body = request.body();
         if form {
             params.add_form(body);
@@ -39,16 +38,10 @@ impl Incoming {
         {
             params.add_json(body)?;
         }
-        let path = request
-            .uri()
-            .path()
-            .split('/')
-            .filter(|part| !part.is_empty());
+        let path = request.uri().path().split('/').filter(|part| !part.is_empty());
         Ok(Self {
             method: request.method().clone(),
-            path: path
-                .map(|part| percent_decode_str(part).decode_utf8_lossy().into_owned())
-                .collect(),
+            path: path.map(|part| percent_decode_str(part).decode_utf8_lossy().into_owned()).collect(),
             params,
             authorization: header(AUTHORIZATION),
             host: header(HOST),

@@ -59,14 +59,7 @@ async fn main() -> ExitCode {
     };
     println!("I'mport is simulated at http://127.0.0.1:{port}/");
     let simulator = Arc::new(Mutex::new(simulator(options)));
-    match serve(
-        listener,
-        simulator,
-        Arc::new(Timestamp::now),
-        std::future::pending(),
-    )
-    .await
-    {
+    match serve(listener, simulator, Arc::new(Timestamp::now), std::future::pending()).await {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             eprintln!("the server on 127.0.0.1:{port} has failed: {error}");

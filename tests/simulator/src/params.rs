@@ -10,10 +10,7 @@ impl Params {
     /// Adds `a=1&list[]=x&nested[0][b]=y`, in PHP's notation as I'mport takes it.
     pub(crate) fn add_form(&mut self, form: &[u8]) {
         for (key, value) in form_urlencoded::parse(form) {
-            let path: Vec<&str> = key
-                .split('[')
-                .map(|part| part.trim_end_matches(']'))
-                .collect();
+            let path: Vec<&str> = key.split('[').map(|part| part.trim_end_matches(']')).collect();
             insert(&mut self.0, &path, value.into_owned());
         }
     }
@@ -25,9 +22,7 @@ impl Params {
                 self.0.extend(members);
                 Ok(())
             }
-            _ => Err(Envelope::bad_request(
-                "요청 본문이 올바른 JSON 객체가 아닙니다.",
-            )),
+            _ => Err(Envelope::bad_request("요청 본문이 올바른 JSON 객체가 아닙니다.")),
         }
     }
 
@@ -42,15 +37,11 @@ impl Params {
     }
 
     /// A text of at most `longest` characters.
-    pub(crate) fn short_text(
-        &self,
-        name: &str,
-        longest: usize,
-    ) -> Result<Option<String>, Envelope> {
+    pub(crate) fn short_text(&self, name: &str, longest: usize) -> Result<Option<String>, Envelope> {
         match self.text(name) {
-            Some(text) if text.chars().count() > longest => Err(Envelope::bad_request(format!(
-                "{name} 파라메터는 {longest}자를 넘을 수 없습니다."
-            ))),
+            Some(text) if text.chars().count() > longest => {
+                Err(Envelope::bad_request(format!("{name} 파라메터는 {longest}자를 넘을 수 없습니다.")))
+            }
             text => Ok(text),
         }
     }
@@ -131,10 +122,7 @@ fn insert(members: &mut Map<String, Value>, path: &[&str], value: String) {
     };
     if rest.is_empty() {
         members.insert(key, Value::String(value));
-    } else if let Value::Object(inner) = members
-        .entry(key)
-        .or_insert_with(|| Value::Object(Map::new()))
-    {
+    } else if let Value::Object(inner) = members.entry(key).or_insert_with(|| Value::Object(Map::new())) {
         insert(inner, rest, value);
     }
 }

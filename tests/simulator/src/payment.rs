@@ -86,28 +86,19 @@ impl Status {
 
     /// Reads the word on the wire.
     pub(crate) fn parse(word: &str) -> Option<Self> {
-        [Self::Ready, Self::Paid, Self::Cancelled, Self::Failed]
-            .into_iter()
-            .find(|status| status.as_str() == word)
+        [Self::Ready, Self::Paid, Self::Cancelled, Self::Failed].into_iter().find(|status| status.as_str() == word)
     }
 }
 
 impl Payment {
     /// Won that went back so far.
     pub fn cancel_amount(&self) -> u64 {
-        self.cancellations
-            .iter()
-            .map(|cancellation| cancellation.amount)
-            .sum()
+        self.cancellations.iter().map(|cancellation| cancellation.amount).sum()
     }
 
     /// Won that can still go back: I'mport's `checksum`.
     pub fn balance(&self) -> u64 {
-        if self.was_paid() {
-            self.order.amount - self.cancel_amount()
-        } else {
-            0
-        }
+        if self.was_paid() { self.order.amount - self.cancel_amount() } else { 0 }
     }
 
     /// Paid at some time, whatever was cancelled since.
@@ -132,23 +123,12 @@ impl Payment {
     }
 
     fn cancelled_at(&self) -> Option<Timestamp> {
-        self.cancellations
-            .last()
-            .map(|cancellation| cancellation.cancelled_at)
+        self.cancellations.last().map(|cancellation| cancellation.cancelled_at)
     }
 
     /// The Payment object of the REST API: times in unix seconds and 0 where they don't apply, all fields present.
     pub fn to_json(&self) -> Value {
-        let Order {
-            merchant_uid,
-            customer_uid,
-            name,
-            amount,
-            currency,
-            buyer,
-            custom_data,
-            ..
-        } = &self.order;
+        let Order { merchant_uid, customer_uid, name, amount, currency, buyer, custom_data, .. } = &self.order;
         let mut fields = Map::new();
         let mut put = |name: &str, value: Value| drop(fields.insert(name.into(), value));
         for not_for_transfers in NOT_FOR_TRANSFERS {
@@ -186,21 +166,8 @@ impl Payment {
         put("failed_at", seconds(self.failed_at));
         put("cancelled_at", seconds(self.cancelled_at()));
         put("fail_reason", json!(self.fail_reason));
-        put(
-            "cancel_reason",
-            json!(
-                self.cancellations
-                    .last()
-                    .and_then(|last| last.reason.clone())
-            ),
-        );
-        put(
-            "cancel_history",
-            self.cancellations
-                .iter()
-                .map(Cancellation::to_json)
-                .collect(),
-        );
+        put("cancel_reason", json!(self.cancellations.last().and_then(|last| last.reason.clone())));
+        put("cancel_history", self.cancellations.iter().map(Cancellation::to_json).collect());
         put("cancel_receipt_urls", json!([]));
         put("deposit_history", json!([]));
         fields.into()

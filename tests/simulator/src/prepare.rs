@@ -23,10 +23,7 @@ impl Simulator {
                 "amount": amount,
                 "currency": null,
             }))),
-            None => Err(Envelope::refused(
-                1,
-                "사전등록된 결제정보를 찾을 수 없습니다.",
-            )),
+            None => Err(Envelope::refused(1, "사전등록된 결제정보를 찾을 수 없습니다.")),
         }
     }
 }

@@ -23,10 +23,7 @@ pub enum Outcome {
 
 impl Reply {
     pub(crate) fn at_once(response: Response<Bytes>) -> Self {
-        Self {
-            delay: Duration::ZERO,
-            outcome: Outcome::Answer(response),
-        }
+        Self { delay: Duration::ZERO, outcome: Outcome::Answer(response) }
     }
 
     /// The answer, or `None` where the connection was cut.

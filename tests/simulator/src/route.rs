@@ -49,11 +49,7 @@ impl<'a> Route<'a> {
             ("GET", []) => Self::Front,
             (_, ["_simulator", rest @ ..]) => Self::Control(rest),
             ("GET", ["v1", "iamport.js"]) => Self::Sdk,
-            ("GET", ["js", file])
-                if file.starts_with("iamport.payment-") && file.ends_with(".js") =>
-            {
-                Self::Sdk
-            }
+            ("GET", ["js", file]) if file.starts_with("iamport.payment-") && file.ends_with(".js") => Self::Sdk,
             ("POST", ["chai", "window"]) => Self::OpenWindow,
             ("GET", ["chai", "window", id]) => Self::ShowWindow(id),
             ("POST", ["chai", "window", id, "approve"]) => Self::Press(id, Button::Approve),
@@ -63,30 +59,20 @@ impl<'a> Route<'a> {
             ("POST", ["subscribe", "payments", "again"]) => Self::Again,
             ("POST", ["subscribe", "payments", "schedule"]) => Self::Schedule,
             ("GET", ["subscribe", "payments", "schedule"]) => Self::Schedules,
-            ("GET", ["subscribe", "payments", "schedule", merchant_uid]) => {
-                Self::Scheduled(merchant_uid)
-            }
+            ("GET", ["subscribe", "payments", "schedule", merchant_uid]) => Self::Scheduled(merchant_uid),
             ("POST", ["subscribe", "payments", "unschedule"]) => Self::Unschedule,
             ("GET", ["subscribe", "customers"]) => Self::Customers,
             ("GET", ["subscribe", "customers", customer_uid]) => Self::Customer(customer_uid),
-            ("DELETE", ["subscribe", "customers", customer_uid]) => {
-                Self::DeleteCustomer(customer_uid)
-            }
-            ("GET", ["subscribe", "customers", customer_uid, "payments"]) => {
-                Self::CustomerPayments(customer_uid)
-            }
+            ("DELETE", ["subscribe", "customers", customer_uid]) => Self::DeleteCustomer(customer_uid),
+            ("GET", ["subscribe", "customers", customer_uid, "payments"]) => Self::CustomerPayments(customer_uid),
             ("POST", ["payments", "cancel"]) => Self::Cancel,
             ("POST", ["payments", "prepare"]) => Self::Prepare,
             ("GET", ["payments", "prepare", merchant_uid]) => Self::Prepared(merchant_uid),
             ("GET", ["payments"]) => Self::Payments,
             ("GET", ["payments", "find", merchant_uid]) => Self::Find(merchant_uid, None),
-            ("GET", ["payments", "find", merchant_uid, status]) => {
-                Self::Find(merchant_uid, Some(status))
-            }
+            ("GET", ["payments", "find", merchant_uid, status]) => Self::Find(merchant_uid, Some(status)),
             ("GET", ["payments", "findAll", merchant_uid]) => Self::FindAll(merchant_uid, None),
-            ("GET", ["payments", "findAll", merchant_uid, status]) => {
-                Self::FindAll(merchant_uid, Some(status))
-            }
+            ("GET", ["payments", "findAll", merchant_uid, status]) => Self::FindAll(merchant_uid, Some(status)),
             ("GET", ["payments", "status", status]) => Self::ByStatus(status),
             ("GET", ["payments", imp_uid]) => Self::Payment(imp_uid),
             _ => Self::Unknown,
@@ -107,21 +93,14 @@ impl<'a> Route<'a> {
             Self::Cancel => Some(Call::Cancel),
             Self::Prepare | Self::Prepared(_) => Some(Call::Prepare),
             Self::Customer(_) | Self::DeleteCustomer(_) | Self::Customers => Some(Call::Customer),
-            Self::Schedule | Self::Unschedule | Self::Scheduled(_) | Self::Schedules => {
-                Some(Call::Schedule)
-            }
+            Self::Schedule | Self::Unschedule | Self::Scheduled(_) | Self::Schedules => Some(Call::Schedule),
             Self::OpenWindow | Self::ShowWindow(_) | Self::Press(..) => Some(Call::Window),
             Self::Sdk | Self::Front | Self::Control(_) | Self::Preflight | Self::Unknown => None,
         }
     }
 
     /// Whom the call is about: from the path, else from the parameters. `imp_uid_of` knows a window's payment.
-    pub(crate) fn about(
-        self,
-        call: &Incoming,
-        books: &Books,
-        imp_uid_of: impl Fn(&str) -> Option<String>,
-    ) -> About {
+    pub(crate) fn about(self, call: &Incoming, books: &Books, imp_uid_of: impl Fn(&str) -> Option<String>) -> About {
         let imp_uid = match self {
             Self::Payment(imp_uid) => Some(imp_uid.to_owned()),
             Self::ShowWindow(id) | Self::Press(id, _) => imp_uid_of(id),
@@ -141,21 +120,10 @@ impl<'a> Route<'a> {
             | Self::CustomerPayments(customer_uid) => (None, Some(customer_uid)),
             _ => (None, None),
         };
-        let merchant_uid = merchant_uid
-            .map(str::to_owned)
-            .or_else(|| call.params.text("merchant_uid"));
-        let customer_uid = customer_uid
-            .map(str::to_owned)
-            .or_else(|| call.params.text("customer_uid"))
-            .or_else(|| {
-                books
-                    .payments_of(merchant_uid.as_deref()?)
-                    .next()
-                    .map(|known| known.order.customer_uid.clone())
-            });
-        About {
-            merchant_uid,
-            customer_uid,
-        }
+        let merchant_uid = merchant_uid.map(str::to_owned).or_else(|| call.params.text("merchant_uid"));
+        let customer_uid = customer_uid.map(str::to_owned).or_else(|| call.params.text("customer_uid")).or_else(|| {
+            books.payments_of(merchant_uid.as_deref()?).next().map(|known| known.order.customer_uid.clone())
+        });
+        About { merchant_uid, customer_uid }
     }
 }

@@ -45,66 +45,42 @@ impl Rule {
 
     /// Strikes the next fitting call, once.
     pub fn once(call: Call, fault: Fault) -> Self {
-        Self {
-            call: Some(call),
-            times: Some(1),
-            ..Self::always(fault)
-        }
+        Self { call: Some(call), times: Some(1), ..Self::always(fault) }
     }
 
     /// Only this call.
     pub fn on(self, call: Call) -> Self {
-        Self {
-            call: Some(call),
-            ..self
-        }
+        Self { call: Some(call), ..self }
     }
 
     /// Only so many times.
     pub fn times(self, times: u32) -> Self {
-        Self {
-            times: Some(times),
-            ..self
-        }
+        Self { times: Some(times), ..self }
     }
 
     /// Only where the `merchant_uid` contains this.
     pub fn merchant_uid(self, part: impl Into<String>) -> Self {
-        Self {
-            merchant_uid: Some(part.into()),
-            ..self
-        }
+        Self { merchant_uid: Some(part.into()), ..self }
     }
 
     /// Only where the `customer_uid` contains this.
     pub fn customer_uid(self, part: impl Into<String>) -> Self {
-        Self {
-            customer_uid: Some(part.into()),
-            ..self
-        }
+        Self { customer_uid: Some(part.into()), ..self }
     }
 
     /// Only with this probability, 0 to 1.
     pub fn chance(self, chance: f64) -> Self {
-        Self {
-            chance: Some(chance),
-            ..self
-        }
+        Self { chance: Some(chance), ..self }
     }
 
     /// Only in this span.
     pub fn between(self, from: Timestamp, until: Timestamp) -> Self {
-        Self {
-            from: Some(from),
-            until: Some(until),
-            ..self
-        }
+        Self { from: Some(from), until: Some(until), ..self }
     }
 
     pub(crate) fn fits(&self, call: Call, about: &About, now: Timestamp) -> bool {
         let contains = |part: &Option<String>, whole: Option<&str>| {
-            part.as_deref()
-                .is_none_or(|part| whole.is_some_and(|whole| whole.contains(part)))
+            part.as_deref().is_none_or(|part| whole.is_some_and(|whole| whole.contains(part)))
         };
         self.fault.fits(call)
             && self.call.is_none_or(|only| only == call)
@@ -125,9 +101,6 @@ pub(crate) struct About {
 
 impl About {
     pub(crate) fn order(order: &Order) -> Self {
-        Self {
-            merchant_uid: Some(order.merchant_uid.clone()),
-            customer_uid: Some(order.customer_uid.clone()),
-        }
+        Self { merchant_uid: Some(order.merchant_uid.clone()), customer_uid: Some(order.customer_uid.clone()) }
     }
 }

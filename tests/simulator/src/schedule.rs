@@ -69,11 +69,7 @@ impl Schedule {
 
 impl Simulator {
     /// `POST /subscribe/payments/schedule`: all of the list or none of it.
-    pub(crate) fn schedule(
-        &mut self,
-        params: &Params,
-        now: Timestamp,
-    ) -> Result<Envelope, Envelope> {
+    pub(crate) fn schedule(&mut self, params: &Params, now: Timestamp) -> Result<Envelope, Envelope> {
         let customer_uid = params.required_text("customer_uid", 80)?;
         if !self.books.keys.contains_key(&customer_uid) {
             return Err(Envelope::refused(1, "등록된 고객정보가 없습니다."));
@@ -81,65 +77,37 @@ impl Simulator {
         let mut added: Vec<Schedule> = Vec::new();
         for params in params.objects("schedules") {
             let order = Order::read(&params, customer_uid.clone())?;
-            let schedule_at = Timestamp::from_second(params.required_whole("schedule_at")?)
-                .unwrap_or(Timestamp::MIN);
+            let schedule_at = Timestamp::from_second(params.required_whole("schedule_at")?).unwrap_or(Timestamp::MIN);
             let merchant_uid = &order.merchant_uid;
-            let known = self.books.schedules.contains_key(merchant_uid)
-                || self.books.was_paid(merchant_uid);
-            if known
-                || added
-                    .iter()
-                    .any(|other| other.order.merchant_uid == *merchant_uid)
-            {
+            let known = self.books.schedules.contains_key(merchant_uid) || self.books.was_paid(merchant_uid);
+            if known || added.iter().any(|other| other.order.merchant_uid == *merchant_uid) {
                 return Err(Envelope::refused(1, "이미 등록된 merchant_uid입니다."));
             }
             if schedule_at <= now {
-                return Err(Envelope::refused(
-                    1,
-                    "예약시각은 현재 시각 이후여야 합니다.",
-                ));
+                return Err(Envelope::refused(1, "예약시각은 현재 시각 이후여야 합니다."));
             }
-            added.push(Schedule {
-                order,
-                schedule_at,
-                state: State::Scheduled,
-            });
+            added.push(Schedule { order, schedule_at, state: State::Scheduled });
         }
         if added.is_empty() {
             return Err(missing("schedules"));
         }
         for schedule in &added {
             let merchant_uid = schedule.order.merchant_uid.clone();
-            self.plan(
-                schedule.schedule_at,
-                Happening::Schedule(merchant_uid.clone()),
-            );
+            self.plan(schedule.schedule_at, Happening::Schedule(merchant_uid.clone()));
             self.books.schedules.insert(merchant_uid, schedule.clone());
         }
-        Ok(Envelope::ok(
-            added
-                .iter()
-                .map(|schedule| schedule.to_json(&self.books))
-                .collect(),
-        ))
+        Ok(Envelope::ok(added.iter().map(|schedule| schedule.to_json(&self.books)).collect()))
     }
 
     /// `POST /subscribe/payments/unschedule`: without `merchant_uid`, all of the customer's.
-    pub(crate) fn unschedule(
-        &mut self,
-        params: &Params,
-        now: Timestamp,
-    ) -> Result<Envelope, Envelope> {
-        let (customer_uid, merchant_uids) =
-            (params.text("customer_uid"), params.texts("merchant_uid"));
+    pub(crate) fn unschedule(&mut self, params: &Params, now: Timestamp) -> Result<Envelope, Envelope> {
+        let (customer_uid, merchant_uids) = (params.text("customer_uid"), params.texts("merchant_uid"));
         if customer_uid.is_none() && merchant_uids.is_empty() {
             return Err(missing("customer_uid"));
         }
         let mut revoked = Vec::new();
         for (merchant_uid, schedule) in &mut self.books.schedules {
-            let fits = customer_uid
-                .as_ref()
-                .is_none_or(|customer_uid| *customer_uid == schedule.order.customer_uid)
+            let fits = customer_uid.as_ref().is_none_or(|customer_uid| *customer_uid == schedule.order.customer_uid)
                 && (merchant_uids.is_empty() || merchant_uids.contains(merchant_uid));
             if fits && schedule.waits() {
                 schedule.state = State::Revoked { at: now };
@@ -147,28 +115,16 @@ impl Simulator {
             }
         }
         if revoked.is_empty() {
-            return Err(Envelope::refused(
-                1,
-                "취소할 예약결제 기록이 존재하지 않습니다.",
-            ));
+            return Err(Envelope::refused(1, "취소할 예약결제 기록이 존재하지 않습니다."));
         }
-        Ok(Envelope::ok(
-            revoked
-                .iter()
-                .map(|schedule| schedule.to_json(&self.books))
-                .collect(),
-        ))
+        Ok(Envelope::ok(revoked.iter().map(|schedule| schedule.to_json(&self.books)).collect()))
     }
 
     /// `GET /subscribe/payments/schedule/{merchant_uid}`
     pub(crate) fn scheduled(&self, merchant_uid: &str) -> Result<Envelope, Envelope> {
         let schedule = self.books.schedules.get(merchant_uid);
-        let schedule = schedule.ok_or_else(|| {
-            Envelope::failed(
-                http::StatusCode::NOT_FOUND,
-                "존재하지 않는 예약결제 정보입니다.",
-            )
-        })?;
+        let schedule = schedule
+            .ok_or_else(|| Envelope::failed(http::StatusCode::NOT_FOUND, "존재하지 않는 예약결제 정보입니다."))?;
         Ok(Envelope::ok(schedule.to_json(&self.books)))
     }
 
@@ -177,46 +133,26 @@ impl Simulator {
         let from: i64 = params.required_whole("schedule_from")?;
         let to: i64 = params.required_whole("schedule_to")?;
         let status = params.text("schedule_status");
-        let all = self
-            .books
-            .schedules
-            .values()
-            .filter(|schedule| (from..to).contains(&schedule.schedule_at.as_second()));
+        let all =
+            self.books.schedules.values().filter(|schedule| (from..to).contains(&schedule.schedule_at.as_second()));
         let mut found: Vec<&Schedule> = all.collect();
         found.sort_by_key(|schedule| schedule.schedule_at);
         if params.text("sorting").as_deref() != Some("scheduled") {
             found.reverse();
         }
-        let mut found: Vec<Value> = found
-            .iter()
-            .map(|schedule| schedule.to_json(&self.books))
-            .collect();
-        found.retain(|schedule| {
-            status
-                .as_ref()
-                .is_none_or(|status| schedule["schedule_status"] == **status)
-        });
+        let mut found: Vec<Value> = found.iter().map(|schedule| schedule.to_json(&self.books)).collect();
+        found.retain(|schedule| status.as_ref().is_none_or(|status| schedule["schedule_status"] == **status));
         page(params, &found, Value::clone).map(Envelope::ok)
     }
 
     /// A schedule's time has come. Its webhook tells a success and a failure alike.
     pub(crate) fn run_schedule(&mut self, merchant_uid: &str, now: Timestamp) {
-        let Some(schedule) = self
-            .books
-            .schedules
-            .get(merchant_uid)
-            .filter(|schedule| schedule.waits())
-        else {
+        let Some(schedule) = self.books.schedules.get(merchant_uid).filter(|schedule| schedule.waits()) else {
             return;
         };
         let order = schedule.order.clone();
-        let fault = self
-            .faults
-            .strike(Call::ScheduledCharge, &About::order(&order), now)
-            .fault;
-        let imp_uid = self
-            .charge(order, Usage::Scheduled, fault.as_ref(), now)
-            .imp_uid;
+        let fault = self.faults.strike(Call::ScheduledCharge, &About::order(&order), now).fault;
+        let imp_uid = self.charge(order, Usage::Scheduled, fault.as_ref(), now).imp_uid;
         self.notify(&imp_uid, None, now);
         if let Some(schedule) = self.books.schedules.get_mut(merchant_uid) {
             schedule.state = State::Executed { at: now, imp_uid };

@@ -115,10 +115,7 @@ async fn answer(
 
 /// `None`: not reached, or no answer in time.
 async fn post(client: &reqwest::Client, webhook: &Webhook) -> Option<u16> {
-    let request = client
-        .post(&webhook.url)
-        .header("content-type", webhook.content_type)
-        .body(webhook.body.clone());
+    let request = client.post(&webhook.url).header("content-type", webhook.content_type).body(webhook.body.clone());
     let response = request.send().await.ok()?;
     Some(response.status().as_u16())
 }

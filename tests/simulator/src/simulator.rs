@@ -80,25 +80,16 @@ impl Simulator {
         let Some(call) = route.call() else {
             return Reply::at_once(self.answer(route, &incoming, None, now));
         };
-        let about = route.about(&incoming, &self.books, |id| {
-            Some(self.windows.get(id)?.imp_uid.clone())
-        });
+        let about = route.about(&incoming, &self.books, |id| Some(self.windows.get(id)?.imp_uid.clone()));
         let strike = self.faults.strike(call, &about, now);
         self.hold_answer = SignedDuration::ZERO;
         let outcome = self.answer_or_fault(route, &incoming, strike.fault, now);
-        Reply {
-            delay: strike.delay + self.hold_answer.unsigned_abs(),
-            outcome,
-        }
+        Reply { delay: strike.delay + self.hold_answer.unsigned_abs(), outcome }
     }
 
     /// Lets everything happen that is due by now: late payments, late charges, schedules.
     pub fn tick(&mut self, now: Timestamp) {
-        while let Some(next) = self
-            .happenings
-            .first_entry()
-            .filter(|next| next.key().0 <= now)
-        {
+        while let Some(next) = self.happenings.first_entry().filter(|next| next.key().0 <= now) {
             let ((due, _), happening) = next.remove_entry();
             match happening {
                 Happening::LatePayment(imp_uid) => self.pay_late(&imp_uid, due),
@@ -135,13 +126,7 @@ impl Simulator {
         self.config.webhook_url = url;
     }
 
-    fn answer_or_fault(
-        &mut self,
-        route: Route<'_>,
-        call: &Incoming,
-        fault: Option<Fault>,
-        now: Timestamp,
-    ) -> Outcome {
+    fn answer_or_fault(&mut self, route: Route<'_>, call: &Incoming, fault: Option<Fault>, now: Timestamp) -> Outcome {
         match &fault {
             Some(Fault::CutBeforeEffect) => return Outcome::Cut,
             Some(Fault::CutThenEffect(after)) => {
@@ -166,31 +151,16 @@ impl Simulator {
         }
     }
 
-    fn answer(
-        &mut self,
-        route: Route<'_>,
-        call: &Incoming,
-        fault: Option<&Fault>,
-        now: Timestamp,
-    ) -> Response<Bytes> {
+    fn answer(&mut self, route: Route<'_>, call: &Incoming, fault: Option<&Fault>, now: Timestamp) -> Response<Bytes> {
         match route {
-            Route::Sdk => text_response(
-                StatusCode::OK,
-                "text/javascript; charset=UTF-8",
-                include_str!("iamport.js"),
-            ),
+            Route::Sdk => text_response(StatusCode::OK, "text/javascript; charset=UTF-8", include_str!("iamport.js")),
             Route::Front => console::page(self),
             Route::Control(path) => self.control(path, call, now),
             Route::OpenWindow => allow_other_origins(self.open_window(call, now)),
             Route::ShowWindow(id) => self.show_window(id),
             Route::Press(id, button) => self.press(id, button, now),
-            Route::Preflight => {
-                allow_other_origins(text_response(StatusCode::NO_CONTENT, "text/plain", ""))
-            }
-            _ => self
-                .answer_rest(route, call, fault, now)
-                .unwrap_or_else(|refusal| refusal)
-                .into(),
+            Route::Preflight => allow_other_origins(text_response(StatusCode::NO_CONTENT, "text/plain", "")),
+            _ => self.answer_rest(route, call, fault, now).unwrap_or_else(|refusal| refusal).into(),
         }
     }
 
@@ -221,10 +191,7 @@ impl Simulator {
             Route::Unschedule => self.unschedule(params, now),
             Route::Scheduled(merchant_uid) => self.scheduled(merchant_uid),
             Route::Schedules => self.schedules(params),
-            _ => Err(Envelope::failed(
-                StatusCode::NOT_FOUND,
-                "존재하지 않는 API입니다.",
-            )),
+            _ => Err(Envelope::failed(StatusCode::NOT_FOUND, "존재하지 않는 API입니다.")),
         }
     }
 
@@ -241,9 +208,7 @@ fn allow_other_origins(mut answer: Response<Bytes>) -> Response<Bytes> {
         (header::ACCESS_CONTROL_ALLOW_METHODS, "POST"),
         (header::ACCESS_CONTROL_ALLOW_HEADERS, "content-type"),
     ] {
-        answer
-            .headers_mut()
-            .insert(name, HeaderValue::from_static(value));
+        answer.headers_mut().insert(name, HeaderValue::from_static(value));
     }
     answer
 }

@@ -6,11 +6,7 @@ use crate::{envelope::text_response, fault::Nonsense};
 /// What a load balancer in front of I'mport would say.
 pub(crate) fn error_page(status: u16) -> Response<Bytes> {
     let status = StatusCode::from_u16(status).unwrap_or(StatusCode::BAD_GATEWAY);
-    text_response(
-        status,
-        "text/html",
-        format!("<html><body><h1>{status}</h1></body></html>"),
-    )
+    text_response(status, "text/html", format!("<html><body><h1>{status}</h1></body></html>"))
 }
 
 /// A good answer that the client can't read.

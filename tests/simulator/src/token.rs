@@ -17,14 +17,8 @@ pub(crate) struct Token {
 
 impl Simulator {
     /// `POST /users/getToken`
-    pub(crate) fn give_token(
-        &mut self,
-        call: &Incoming,
-        now: Timestamp,
-    ) -> Result<Envelope, Envelope> {
-        let (Some(key), Some(secret)) =
-            (call.params.text("imp_key"), call.params.text("imp_secret"))
-        else {
+    pub(crate) fn give_token(&mut self, call: &Incoming, now: Timestamp) -> Result<Envelope, Envelope> {
+        let (Some(key), Some(secret)) = (call.params.text("imp_key"), call.params.text("imp_secret")) else {
             return Err(missing("imp_key, imp_secret"));
         };
         if (key, secret) != (self.config.imp_key.clone(), self.config.imp_secret.clone()) {
@@ -32,10 +26,7 @@ impl Simulator {
         }
         let mut token = match self.token.take() {
             Some(token) if now < token.expired_at => token,
-            _ => Token {
-                value: self.ids.hex(40),
-                expired_at: now + LIFE,
-            },
+            _ => Token { value: self.ids.hex(40), expired_at: now + LIFE },
         };
         if token.expired_at.duration_since(now) <= LAST_MINUTE {
             token.expired_at += EXTENSION;
@@ -54,11 +45,7 @@ impl Simulator {
         let sent = sent.strip_prefix("Bearer ").unwrap_or(sent);
         match &self.token {
             // To the second, as the client was told.
-            Some(token)
-                if token.value == sent && now.as_second() < token.expired_at.as_second() =>
-            {
-                Ok(())
-            }
+            Some(token) if token.value == sent && now.as_second() < token.expired_at.as_second() => Ok(()),
             _ => Err(Envelope::unauthorized()),
         }
     }

@@ -57,14 +57,9 @@ impl Simulator {
     /// Takes the webhooks that are to be sent by now, in order. Report each with [`Simulator::webhook_answered`].
     pub fn take_due_webhooks(&mut self, now: Timestamp) -> Vec<Webhook> {
         self.tick(now);
-        let later = self
-            .outbox
-            .due
-            .split_off(&(now + SignedDuration::from_nanos(1), 0));
+        let later = self.outbox.due.split_off(&(now + SignedDuration::from_nanos(1), 0));
         let due = std::mem::replace(&mut self.outbox.due, later);
-        due.into_iter()
-            .map(|(_, id)| self.outbox.log[id].clone())
-            .collect()
+        due.into_iter().map(|(_, id)| self.outbox.log[id].clone()).collect()
     }
 
     /// What came of sending a webhook: an HTTP status, or `None` for a network error.
@@ -110,22 +105,11 @@ impl Simulator {
                 self.hold_answer = HEAD_START;
             }
             let lost = fault == Some(Fault::WebhookLost);
-            let copies = if fault == Some(Fault::WebhookTwice) {
-                2
-            } else {
-                1
-            };
+            let copies = if fault == Some(Fault::WebhookTwice) { 2 } else { 1 };
             for _ in 0..copies {
                 let id = self.outbox.log.len();
                 let (url, body) = (url.clone(), body.clone());
-                self.outbox.log.push(Webhook {
-                    id,
-                    url,
-                    content_type,
-                    body,
-                    answers: Vec::new(),
-                    lost,
-                });
+                self.outbox.log.push(Webhook { id, url, content_type, body, answers: Vec::new(), lost });
                 if !lost {
                     self.outbox.due.insert((due, id));
                 }
@@ -134,20 +118,11 @@ impl Simulator {
     }
 }
 
-fn write(
-    format: WebhookFormat,
-    payment: &Payment,
-    cancellation_id: Option<&str>,
-) -> (&'static str, String) {
-    let (imp_uid, merchant_uid, status) = (
-        &payment.imp_uid,
-        &payment.order.merchant_uid,
-        payment.status.as_str(),
-    );
+fn write(format: WebhookFormat, payment: &Payment, cancellation_id: Option<&str>) -> (&'static str, String) {
+    let (imp_uid, merchant_uid, status) = (&payment.imp_uid, &payment.order.merchant_uid, payment.status.as_str());
     match format {
         WebhookFormat::Json => {
-            let mut body =
-                json!({"imp_uid": imp_uid, "merchant_uid": merchant_uid, "status": status});
+            let mut body = json!({"imp_uid": imp_uid, "merchant_uid": merchant_uid, "status": status});
             if let Some(id) = cancellation_id {
                 body["cancellation_id"] = id.into();
             }

@@ -16,13 +16,8 @@ use crate::{
 };
 
 /// What `encodeURIComponent` leaves alone, so that a redirect's query looks as JavaScript would write it.
-const QUERY_VALUE: &AsciiSet = &NON_ALPHANUMERIC
-    .remove(b'-')
-    .remove(b'_')
-    .remove(b'.')
-    .remove(b'!')
-    .remove(b'~')
-    .remove(b'*');
+const QUERY_VALUE: &AsciiSet =
+    &NON_ALPHANUMERIC.remove(b'-').remove(b'_').remove(b'.').remove(b'!').remove(b'~').remove(b'*');
 
 /// A payment window. Its payment is in the books from the start, as `ready`.
 #[derive(Debug)]
@@ -47,25 +42,14 @@ impl Simulator {
         let answer = match self.try_open(params, now) {
             Ok(id) => {
                 let path = format!("/chai/window/{id}");
-                let url = call
-                    .host
-                    .as_ref()
-                    .map_or(path.clone(), |host| format!("http://{host}{path}"));
+                let url = call.host.as_ref().map_or(path.clone(), |host| format!("http://{host}{path}"));
                 json!({"success": true, "window_id": id, "url": url})
             }
             Err(refusal) => {
                 let merchant_uid = params.text("merchant_uid");
-                let failure = [
-                    ("error_code", refusal.code),
-                    ("error_msg", &refusal.message),
-                ];
-                let known = merchant_uid
-                    .as_deref()
-                    .map(|merchant_uid| ("merchant_uid", merchant_uid));
-                let query = known
-                    .into_iter()
-                    .chain([("imp_success", "false")])
-                    .chain(failure);
+                let failure = [("error_code", refusal.code), ("error_msg", &refusal.message)];
+                let known = merchant_uid.as_deref().map(|merchant_uid| ("merchant_uid", merchant_uid));
+                let query = known.into_iter().chain([("imp_success", "false")]).chain(failure);
                 json!({
                     "success": false,
                     "imp_uid": null,
@@ -81,10 +65,7 @@ impl Simulator {
     }
 
     fn try_open(&mut self, params: &Params, now: Timestamp) -> Result<String, Refusal> {
-        let ours = |message: &str| Refusal {
-            code: "F400",
-            message: message.into(),
-        };
+        let ours = |message: &str| Refusal { code: "F400", message: message.into() };
         if params.text("user_code").as_ref() != Some(&self.config.user_code) {
             return Err(ours("가맹점 식별코드(user code)가 올바르지 않습니다."));
         }
@@ -108,44 +89,23 @@ impl Simulator {
             .and_then(|customer_uid| Order::read(params, customer_uid))
             .map_err(|refusal| ours(refusal.message()))?;
         if self.books.was_paid(&order.merchant_uid) {
-            return Err(Refusal {
-                code: "F1002",
-                message: "이미 결제가 이루어진 거래건입니다.".into(),
-            });
+            return Err(Refusal { code: "F1002", message: "이미 결제가 이루어진 거래건입니다.".into() });
         }
-        if self
-            .books
-            .prepared
-            .get(&order.merchant_uid)
-            .is_some_and(|&amount| amount != order.amount)
-        {
+        if self.books.prepared.get(&order.merchant_uid).is_some_and(|&amount| amount != order.amount) {
             return Err(ours("사전등록된 결제금액과 일치하지 않습니다."));
         }
         let payment = self.start(order, Usage::Issue, channel, now);
         let id = self.ids.hex(24);
-        self.windows.insert(
-            id.clone(),
-            Window {
-                imp_uid: payment.imp_uid.clone(),
-                back,
-                left_for: None,
-            },
-        );
+        self.windows.insert(id.clone(), Window { imp_uid: payment.imp_uid.clone(), back, left_for: None });
         self.books.record(payment);
         Ok(id)
     }
 
     /// `GET /chai/window/{id}`
     pub(crate) fn show_window(&self, id: &str) -> Response<Bytes> {
-        let window = self
-            .windows
-            .get(id)
-            .filter(|window| window.left_for.is_none());
+        let window = self.windows.get(id).filter(|window| window.left_for.is_none());
         match window.and_then(|window| self.books.payment(&window.imp_uid)) {
-            Some(payment) => html_response(
-                StatusCode::OK,
-                &window_page(&self.config.merchant_name, id, payment),
-            ),
+            Some(payment) => html_response(StatusCode::OK, &window_page(&self.config.merchant_name, id, payment)),
             None => html_response(StatusCode::NOT_FOUND, &closed_page()),
         }
     }
@@ -161,52 +121,31 @@ impl Simulator {
         {
             let failure = match button {
                 Button::Approve => None,
-                Button::Decline => Some((
-                    "F0004",
-                    format!(
-                        "PG사 결제요청에 실패하여 중단합니다.({imp_uid}) 결제가 거절되었습니다."
-                    ),
-                )),
-                Button::Close => Some((
-                    "F0005",
-                    format!(
-                        "결제가 중단되었습니다({imp_uid}).01 | 사용자가 결제를 취소 하였습니다."
-                    ),
-                )),
+                Button::Decline => {
+                    Some(("F0004", format!("PG사 결제요청에 실패하여 중단합니다.({imp_uid}) 결제가 거절되었습니다.")))
+                }
+                Button::Close => {
+                    Some(("F0005", format!("결제가 중단되었습니다({imp_uid}).01 | 사용자가 결제를 취소 하였습니다.")))
+                }
             };
-            let ids = [
-                ("imp_uid", imp_uid.as_str()),
-                ("merchant_uid", payment.order.merchant_uid.as_str()),
-            ];
+            let ids = [("imp_uid", imp_uid.as_str()), ("merchant_uid", payment.order.merchant_uid.as_str())];
             let outcome = match &failure {
                 None => vec![("imp_success", "true")],
-                Some((code, message)) => vec![
-                    ("imp_success", "false"),
-                    ("error_code", code),
-                    ("error_msg", message),
-                ],
+                Some((code, message)) => vec![("imp_success", "false"), ("error_code", code), ("error_msg", message)],
             };
             window.left_for = Some(with_query(&window.back, ids.into_iter().chain(outcome)));
             match failure {
                 Some((_, message)) => payment.fail(message, now),
                 None => {
                     payment.pay(now);
-                    let Order {
-                        customer_uid,
-                        buyer,
-                        ..
-                    } = payment.order.clone();
+                    let Order { customer_uid, buyer, .. } = payment.order.clone();
                     let channel = payment.channel.clone();
                     self.store_key(customer_uid, channel, buyer, now);
                     self.notify(&imp_uid, None, now);
                 }
             }
         }
-        let left_for = self
-            .windows
-            .get(id)
-            .and_then(|window| window.left_for.as_deref())
-            .unwrap_or("/");
+        let left_for = self.windows.get(id).and_then(|window| window.left_for.as_deref()).unwrap_or("/");
         let mut response = text_response(StatusCode::FOUND, "text/plain", "");
         let location = HeaderValue::from_str(left_for).unwrap_or(HeaderValue::from_static("/"));
         response.headers_mut().insert(LOCATION, location);
@@ -219,8 +158,7 @@ fn redirect_url(params: &Params) -> Option<String> {
     let url = params.text("m_redirect_url")?;
     let scheme = url.split("://").next()?.to_ascii_lowercase();
     // What is not ASCII has no place in a header.
-    matches!(scheme.as_str(), "http" | "https")
-        .then(|| utf8_percent_encode(&url, CONTROLS).to_string())
+    matches!(scheme.as_str(), "http" | "https").then(|| utf8_percent_encode(&url, CONTROLS).to_string())
 }
 
 /// Adds to a URL's query, which is kept, in front of its fragment.
@@ -232,10 +170,7 @@ fn with_query<'a>(url: &str, pairs: impl IntoIterator<Item = (&'a str, &'a str)>
     let mut whole = url.to_owned();
     for (name, value) in pairs {
         whole.push(if whole.contains('?') { '&' } else { '?' });
-        whole.push_str(&format!(
-            "{name}={}",
-            utf8_percent_encode(value, QUERY_VALUE)
-        ));
+        whole.push_str(&format!("{name}={}", utf8_percent_encode(value, QUERY_VALUE)));
     }
     whole + &fragment
 }
@@ -272,10 +207,7 @@ fn window_page(merchant: &str, id: &str, payment: &Payment) -> Markup {
 }
 
 fn closed_page() -> Markup {
-    phone_page(
-        "CHAI 정기결제",
-        &html! { h1 { "이미 끝났거나 존재하지 않는 결제창입니다." } },
-    )
+    phone_page("CHAI 정기결제", &html! { h1 { "이미 끝났거나 존재하지 않는 결제창입니다." } })
 }
 
 fn phone_page(title: &str, content: &Markup) -> Markup {

@@ -29,8 +29,7 @@ fn again_may_come_as_a_form() {
 #[test]
 fn an_unknown_key_is_refused_with_code_1() {
     let mut merchant = Merchant::new();
-    let body =
-        json!({"customer_uid": "nobody", "merchant_uid": "order", "amount": 1000, "name": "x"});
+    let body = json!({"customer_uid": "nobody", "merchant_uid": "order", "amount": 1000, "name": "x"});
     let answer = merchant.post("/subscribe/payments/again", body);
     assert_eq!(answer.refusal(), (1, "등록되지 않은 구매자입니다."));
 }
@@ -38,13 +37,8 @@ fn an_unknown_key_is_refused_with_code_1() {
 #[test]
 fn a_decline_is_code_0_and_failed_with_the_reason() {
     let mut merchant = Merchant::new();
-    let decline = Fault::Decline {
-        message: "잔액이 부족합니다.".into(),
-    };
-    merchant
-        .simulator
-        .faults()
-        .add(Rule::once(Call::Again, decline));
+    let decline = Fault::Decline { message: "잔액이 부족합니다.".into() };
+    merchant.simulator.faults().add(Rule::once(Call::Again, decline));
     let answer = merchant.again("order", 9900);
     assert_eq!(answer.response()["status"], "failed");
     assert_eq!(answer.response()["fail_reason"], "잔액이 부족합니다.");
@@ -56,13 +50,8 @@ fn a_decline_is_code_0_and_failed_with_the_reason() {
 #[test]
 fn a_failed_order_can_be_tried_again_and_a_paid_one_cannot() {
     let mut merchant = Merchant::new();
-    let decline = Fault::Decline {
-        message: "한도 초과".into(),
-    };
-    merchant
-        .simulator
-        .faults()
-        .add(Rule::once(Call::Again, decline));
+    let decline = Fault::Decline { message: "한도 초과".into() };
+    merchant.simulator.faults().add(Rule::once(Call::Again, decline));
     merchant.again("order", 9900);
     merchant.again("order", 9900);
     assert_eq!(merchant.statuses("order"), ["failed", "paid"]);
@@ -81,8 +70,7 @@ fn a_key_that_the_buyer_ended_at_chai_is_declined_though_iamport_still_shows_it(
 #[test]
 fn what_is_missing_or_too_long_is_400() {
     let mut merchant = Merchant::new();
-    let good =
-        json!({"customer_uid": "buyer", "merchant_uid": "order", "amount": 1000, "name": "x"});
+    let good = json!({"customer_uid": "buyer", "merchant_uid": "order", "amount": 1000, "name": "x"});
     for (field, value) in [
         ("customer_uid", json!(null)),
         ("customer_uid", json!("c".repeat(81))),
@@ -109,12 +97,7 @@ fn what_is_missing_or_too_long_is_400() {
 #[test]
 fn a_body_that_is_no_json_and_a_path_that_is_not_there_are_errors() {
     let mut merchant = Merchant::new();
-    let broken = merchant.try_call(
-        http::Method::POST,
-        "/subscribe/payments/again",
-        "application/json",
-        "{".into(),
-    );
+    let broken = merchant.try_call(http::Method::POST, "/subscribe/payments/again", "application/json", "{".into());
     assert_eq!(broken.unwrap().failure().0, 400);
     assert_eq!(merchant.get("/no/such/path").status, 404);
 }

@@ -8,28 +8,14 @@ use crate::merchant::{Answer, Merchant, WEBHOOK_URL};
 /// A stormy life: all that came back, the webhooks, and the books.
 fn life(seed: u64) -> (Vec<Option<Answer>>, Vec<(Timestamp, String)>, Value) {
     let url = Some(WEBHOOK_URL.to_owned());
-    let mut merchant = Merchant::with(Config {
-        seed,
-        webhook_url: url,
-        webhook_resends: true,
-        ..Config::default()
-    });
+    let mut merchant = Merchant::with(Config { seed, webhook_url: url, webhook_resends: true, ..Config::default() });
     merchant.simulator.faults().add_storm(0.05);
     let (mut answers, mut webhooks) = (Vec::new(), Vec::new());
-    let credentials =
-        json!({"imp_key": "simulated_key", "imp_secret": "simulated_secret"}).to_string();
+    let credentials = json!({"imp_key": "simulated_key", "imp_secret": "simulated_secret"}).to_string();
     for month in 0..200 {
         let merchant_uid = format!("order{}", month / 2);
-        let token = merchant.try_call(
-            Method::POST,
-            "/users/getToken",
-            "application/json",
-            credentials.clone(),
-        );
-        if let Some(token) = token
-            .as_ref()
-            .and_then(|answer| answer.body["response"]["access_token"].as_str())
-        {
+        let token = merchant.try_call(Method::POST, "/users/getToken", "application/json", credentials.clone());
+        if let Some(token) = token.as_ref().and_then(|answer| answer.body["response"]["access_token"].as_str()) {
             merchant.token = Some(token.into());
         }
         answers.push(token);
@@ -39,9 +25,7 @@ fn life(seed: u64) -> (Vec<Option<Answer>>, Vec<(Timestamp, String)>, Value) {
         merchant.wait(700);
         for webhook in merchant.webhooks_due() {
             webhooks.push((merchant.now, webhook.body));
-            merchant
-                .simulator
-                .webhook_answered(webhook.id, Some(503), merchant.now);
+            merchant.simulator.webhook_answered(webhook.id, Some(503), merchant.now);
         }
     }
     (answers, webhooks, merchant.simulator.books().to_json())

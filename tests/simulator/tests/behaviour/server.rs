@@ -5,9 +5,7 @@ use std::{
 };
 
 use jiff::{SignedDuration, Timestamp};
-use simulator::{
-    Call, Clock, Config, Fault, Rule, Simulator, deliver_due, serve, serve_without_webhooks,
-};
+use simulator::{Call, Clock, Config, Fault, Rule, Simulator, deliver_due, serve, serve_without_webhooks};
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::{TcpListener, TcpStream},
@@ -27,10 +25,7 @@ async fn listener() -> (TcpListener, String) {
 
 /// A simulator that sends its webhooks to `url`, with the key `buyer`.
 fn shared(url: &str) -> Arc<Mutex<Simulator>> {
-    let config = Config {
-        webhook_url: Some(format!("http://{url}/hook")),
-        ..Config::default()
-    };
+    let config = Config { webhook_url: Some(format!("http://{url}/hook")), ..Config::default() };
     let mut simulator = Simulator::new(config);
     simulator.seed_key("buyer", Timestamp::now());
     Arc::new(Mutex::new(simulator))
@@ -52,12 +47,8 @@ async fn call(address: &str, path: &str, token: &str, form: &str) -> String {
 
 async fn token(address: &str) -> String {
     let answer = call(address, "/users/getToken", "", TOKEN).await;
-    let body: serde_json::Value =
-        serde_json::from_str(answer.split("\r\n\r\n").nth(1).unwrap()).unwrap();
-    body["response"]["access_token"]
-        .as_str()
-        .unwrap()
-        .to_owned()
+    let body: serde_json::Value = serde_json::from_str(answer.split("\r\n\r\n").nth(1).unwrap()).unwrap();
+    body["response"]["access_token"].as_str().unwrap().to_owned()
 }
 
 /// Takes one webhook and says 200.
@@ -65,16 +56,9 @@ async fn receive(listener: &TcpListener) -> String {
     let (mut stream, _) = listener.accept().await.unwrap();
     let mut received = Vec::new();
     while !String::from_utf8_lossy(&received).contains('}') {
-        assert_ne!(
-            stream.read_buf(&mut received).await.unwrap(),
-            0,
-            "the webhook ends early"
-        );
+        assert_ne!(stream.read_buf(&mut received).await.unwrap(), 0, "the webhook ends early");
     }
-    stream
-        .write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 0\r\nconnection: close\r\n\r\n")
-        .await
-        .unwrap();
+    stream.write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 0\r\nconnection: close\r\n\r\n").await.unwrap();
     String::from_utf8(received).unwrap()
 }
 
@@ -82,28 +66,17 @@ async fn receive(listener: &TcpListener) -> String {
 async fn a_cut_closes_the_connection_without_a_byte() {
     let (listener, address) = listener().await;
     let simulator = shared("127.0.0.1:1");
-    simulator
-        .lock()
-        .unwrap()
-        .faults()
-        .add(Rule::once(Call::Token, Fault::CutAfterEffect));
+    simulator.lock().unwrap().faults().add(Rule::once(Call::Token, Fault::CutAfterEffect));
     tokio::spawn(serve(listener, simulator, clock(), pending()));
     assert_eq!(call(&address, "/users/getToken", "", TOKEN).await, "");
-    assert!(
-        call(&address, "/users/getToken", "", TOKEN)
-            .await
-            .starts_with("HTTP/1.1 200")
-    );
+    assert!(call(&address, "/users/getToken", "", TOKEN).await.starts_with("HTTP/1.1 200"));
 }
 
 #[tokio::test]
 async fn a_slow_answer_does_not_hold_up_the_others() {
     let (listener, address) = listener().await;
     let simulator = shared("127.0.0.1:1");
-    simulator.lock().unwrap().faults().add(Rule::once(
-        Call::Token,
-        Fault::Slow(SignedDuration::from_millis(300)),
-    ));
+    simulator.lock().unwrap().faults().add(Rule::once(Call::Token, Fault::Slow(SignedDuration::from_millis(300))));
     tokio::spawn(serve(listener, simulator, clock(), pending()));
     let begun = Instant::now();
     let slow = async {
@@ -116,10 +89,7 @@ async fn a_slow_answer_does_not_hold_up_the_others() {
         begun.elapsed()
     };
     let (slow, quick) = tokio::join!(slow, quick);
-    assert!(
-        slow >= Duration::from_millis(300) && quick < Duration::from_millis(300),
-        "{slow:?} {quick:?}"
-    );
+    assert!(slow >= Duration::from_millis(300) && quick < Duration::from_millis(300), "{slow:?} {quick:?}");
 }
 
 #[tokio::test]
@@ -129,18 +99,9 @@ async fn webhooks_go_out_in_the_background() {
     let simulator = shared(&url);
     tokio::spawn(serve(listener_, simulator.clone(), clock(), pending()));
     let form = "customer_uid=buyer&merchant_uid=order&amount=1000&name=n";
-    call(
-        &address,
-        "/subscribe/payments/again",
-        &token(&address).await,
-        form,
-    )
-    .await;
+    call(&address, "/subscribe/payments/again", &token(&address).await, form).await;
     let webhook = receive(&merchant).await;
-    assert!(
-        webhook.starts_with("POST /hook HTTP/1.1") && webhook.contains(r#""merchant_uid":"order""#),
-        "{webhook}"
-    );
+    assert!(webhook.starts_with("POST /hook HTTP/1.1") && webhook.contains(r#""merchant_uid":"order""#), "{webhook}");
 }
 
 #[tokio::test]
@@ -148,19 +109,13 @@ async fn webhooks_go_out_by_hand_and_in_order() {
     let (listener_, address) = listener().await;
     let (merchant, url) = listener().await;
     let simulator = shared(&url);
-    tokio::spawn(serve_without_webhooks(
-        listener_,
-        simulator.clone(),
-        clock(),
-        pending(),
-    ));
+    tokio::spawn(serve_without_webhooks(listener_, simulator.clone(), clock(), pending()));
     let token = token(&address).await;
     for order in ["first", "second"] {
         let form = format!("customer_uid=buyer&merchant_uid={order}&amount=1000&name=n");
         call(&address, "/subscribe/payments/again", &token, &form).await;
     }
-    let received =
-        tokio::spawn(async move { [receive(&merchant).await, receive(&merchant).await] });
+    let received = tokio::spawn(async move { [receive(&merchant).await, receive(&merchant).await] });
     assert_eq!(deliver_due(&simulator, &clock()).await, 2);
     let [first, second] = received.await.unwrap();
     assert!(first.contains("first") && second.contains("second"));
@@ -170,7 +125,5 @@ async fn webhooks_go_out_by_hand_and_in_order() {
 #[tokio::test]
 async fn the_server_ends_when_told_to() {
     let (listener, _) = listener().await;
-    serve(listener, shared("127.0.0.1:1"), clock(), async {})
-        .await
-        .unwrap();
+    serve(listener, shared("127.0.0.1:1"), clock(), async {}).await.unwrap();
 }

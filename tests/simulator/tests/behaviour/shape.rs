@@ -11,13 +11,8 @@ use crate::merchant::Merchant;
 fn answers() -> Vec<(&'static str, Value)> {
     let mut merchant = Merchant::new();
     let token = json!({"imp_key": "simulated_key", "imp_secret": "simulated_secret"});
-    let decline = Fault::Decline {
-        message: "한도 초과".into(),
-    };
-    merchant
-        .simulator
-        .faults()
-        .add(Rule::once(Call::Again, decline).merchant_uid("declined"));
+    let decline = Fault::Decline { message: "한도 초과".into() };
+    merchant.simulator.faults().add(Rule::once(Call::Again, decline).merchant_uid("declined"));
     let at = merchant.now.as_second() + 60;
     let order = json!({"merchant_uid": "later", "schedule_at": at, "amount": 1, "name": "n"});
     let schedule = json!({"customer_uid": "buyer", "schedules": [order]});
@@ -29,54 +24,25 @@ fn answers() -> Vec<(&'static str, Value)> {
         ("PaymentResponse", merchant.get("/payments/find/issue")),
         (
             "PaymentResponse",
-            merchant.post(
-                "/payments/cancel",
-                json!({"merchant_uid": "paid", "amount": 1, "reason": "r"}),
-            ),
+            merchant.post("/payments/cancel", json!({"merchant_uid": "paid", "amount": 1, "reason": "r"})),
         ),
-        (
-            "PaymentListResponse",
-            merchant.get("/payments/findAll/paid"),
-        ),
+        ("PaymentListResponse", merchant.get("/payments/findAll/paid")),
         ("PaymentListResponse", merchant.get("/payments/status/all")),
-        (
-            "PaymentPrepareResponse",
-            merchant.post(
-                "/payments/prepare",
-                json!({"merchant_uid": "p", "amount": 1}),
-            ),
-        ),
+        ("PaymentPrepareResponse", merchant.post("/payments/prepare", json!({"merchant_uid": "p", "amount": 1}))),
         ("CustomerResponse", merchant.get("/subscribe/customers/new")),
-        (
-            "MultipleCustomersResponse",
-            merchant.get("/subscribe/customers?customer_uid[]=new"),
-        ),
-        (
-            "ScheduleResponse",
-            merchant.post("/subscribe/payments/schedule", schedule),
-        ),
-        (
-            "SingleScheduleResponse",
-            merchant.get("/subscribe/payments/schedule/later"),
-        ),
+        ("MultipleCustomersResponse", merchant.get("/subscribe/customers?customer_uid[]=new")),
+        ("ScheduleResponse", merchant.post("/subscribe/payments/schedule", schedule)),
+        ("SingleScheduleResponse", merchant.get("/subscribe/payments/schedule/later")),
     ];
-    bodies
-        .into_iter()
-        .map(|(shape, answer)| (shape, answer.body))
-        .collect()
+    bodies.into_iter().map(|(shape, answer)| (shape, answer.body)).collect()
 }
 
 fn assert_fits(validator: &Validator, name: &str, body: &Value) {
-    let errors: Vec<String> = validator
-        .iter_errors(body)
-        .map(|error| format!("{}: {error}", error.instance_path()))
-        .collect();
+    let errors: Vec<String> =
+        validator.iter_errors(body).map(|error| format!("{}: {error}", error.instance_path())).collect();
     assert!(errors.is_empty(), "{name}: {errors:#?}");
     let other = json!({"code": 0, "message": null, "response": 1});
-    assert!(
-        !validator.is_valid(&other),
-        "the schema of {name} lets anything pass"
-    );
+    assert!(!validator.is_valid(&other), "the schema of {name} lets anything pass");
 }
 
 /// An object with all of these fields: `name:type`, with `?` for one that may be null.
@@ -107,8 +73,7 @@ fn our_shape(name: &str) -> Value {
          cash_receipt_issued:boolean customer_uid:string customer_uid_usage:string",
     );
     payment["properties"]["status"] = json!({"enum": ["ready", "paid", "cancelled", "failed"]});
-    payment["properties"]["customer_uid_usage"] =
-        json!({"enum": ["issue", "payment", "payment.scheduled"]});
+    payment["properties"]["customer_uid_usage"] = json!({"enum": ["issue", "payment", "payment.scheduled"]});
     payment["properties"]["imp_uid"] = json!({"type": "string", "pattern": "^imp_[0-9]{12}$"});
     payment["properties"]["cancel_history"]["items"] = object(
         "pg_tid:string amount:integer cancelled_at:integer reason:string cancellation_id:string receipt_url:string?",
@@ -145,20 +110,14 @@ fn our_shape(name: &str) -> Value {
 #[test]
 fn every_answer_has_all_fields_of_its_shape() {
     for (name, body) in answers() {
-        assert_fits(
-            &jsonschema::validator_for(&our_shape(name)).unwrap(),
-            name,
-            &body,
-        );
+        assert_fits(&jsonschema::validator_for(&our_shape(name)).unwrap(), name, &body);
     }
 }
 
 #[test]
 fn every_answer_fits_the_vendors_schema() {
     let Ok(path) = std::env::var("IAMPORT_OPENAPI") else {
-        eprintln!(
-            "skipped: set IAMPORT_OPENAPI to the path of PortOne's V1 OpenAPI file to check against it"
-        );
+        eprintln!("skipped: set IAMPORT_OPENAPI to the path of PortOne's V1 OpenAPI file to check against it");
         return;
     };
     let document: Value = serde_json::from_slice(&std::fs::read(path).unwrap()).unwrap();
@@ -169,8 +128,7 @@ fn every_answer_fits_the_vendors_schema() {
     // The vendor's mistake: it asks for the fields of a page.
     definitions["PaymentPrepareAnnotation"]["required"] = json!([]);
     // Null for gateways without cards, whatever the schema says.
-    definitions["CustomerAnnotation"]["properties"]["card_name"]["type"] =
-        json!(["string", "null"]);
+    definitions["CustomerAnnotation"]["properties"]["card_name"]["type"] = json!(["string", "null"]);
     for (name, body) in answers() {
         let schema = json!({"$ref": format!("#/definitions/{name}"), "definitions": definitions});
         assert_fits(&jsonschema::validator_for(&schema).unwrap(), name, &body);
@@ -191,17 +149,8 @@ fn mend(schema: &mut Value) {
     if fields.contains_key("properties") {
         fields.insert("type".into(), json!("object"));
     }
-    let required = fields
-        .get("required")
-        .and_then(Value::as_array)
-        .cloned()
-        .unwrap_or_default();
-    for (name, property) in fields
-        .get_mut("properties")
-        .and_then(Value::as_object_mut)
-        .into_iter()
-        .flatten()
-    {
+    let required = fields.get("required").and_then(Value::as_array).cloned().unwrap_or_default();
+    for (name, property) in fields.get_mut("properties").and_then(Value::as_object_mut).into_iter().flatten() {
         mend(property);
         let may_be_null = !required.contains(&json!(name));
         if may_be_null && let Some(kind) = property.get("type").and_then(Value::as_str) {
@@ -211,12 +160,7 @@ fn mend(schema: &mut Value) {
     if let Some(items) = fields.get_mut("items") {
         mend(items);
     }
-    for part in fields
-        .get_mut("allOf")
-        .and_then(Value::as_array_mut)
-        .into_iter()
-        .flatten()
-    {
+    for part in fields.get_mut("allOf").and_then(Value::as_array_mut).into_iter().flatten() {
         mend(part);
     }
 }

@@ -22,10 +22,7 @@ fn in_its_last_minute_a_token_is_extended_by_five_minutes() {
     merchant.wait(1741);
     let second = merchant.fetch_token();
     assert_eq!(second["access_token"], first["access_token"]);
-    assert_eq!(
-        second["expired_at"].as_i64(),
-        first["expired_at"].as_i64().map(|end| end + 300)
-    );
+    assert_eq!(second["expired_at"].as_i64(), first["expired_at"].as_i64().map(|end| end + 300));
 }
 
 #[test]
@@ -33,14 +30,8 @@ fn an_expired_token_is_refused_and_a_new_one_differs() {
     let mut merchant = Merchant::new();
     let first = merchant.fetch_token();
     merchant.wait(1800);
-    assert_eq!(
-        merchant.get("/payments/imp_1").failure(),
-        (401, "Unauthorized")
-    );
-    assert_ne!(
-        merchant.fetch_token()["access_token"],
-        first["access_token"]
-    );
+    assert_eq!(merchant.get("/payments/imp_1").failure(), (401, "Unauthorized"));
+    assert_ne!(merchant.fetch_token()["access_token"], first["access_token"]);
 }
 
 #[test]
@@ -54,15 +45,9 @@ fn the_header_may_say_bearer() {
 fn no_token_or_a_wrong_one_is_401() {
     let mut merchant = Merchant::new();
     merchant.token = None;
-    assert_eq!(
-        merchant.again("order", 1000).failure(),
-        (401, "Unauthorized")
-    );
+    assert_eq!(merchant.again("order", 1000).failure(), (401, "Unauthorized"));
     merchant.token = Some("wrong".into());
-    assert_eq!(
-        merchant.again("order", 1000).failure(),
-        (401, "Unauthorized")
-    );
+    assert_eq!(merchant.again("order", 1000).failure(), (401, "Unauthorized"));
     assert!(merchant.simulator.books().payments().is_empty());
 }
 
@@ -70,26 +55,13 @@ fn no_token_or_a_wrong_one_is_401() {
 fn missing_credentials_are_400_and_wrong_ones_401() {
     let mut merchant = Merchant::new();
     let missing = merchant.post("/users/getToken", json!({"imp_key": "simulated_key"}));
-    assert_eq!(
-        missing.failure(),
-        (400, "imp_key, imp_secret 파라메터가 누락되었습니다.")
-    );
-    let wrong = merchant.post(
-        "/users/getToken",
-        json!({"imp_key": "simulated_key", "imp_secret": "x"}),
-    );
+    assert_eq!(missing.failure(), (400, "imp_key, imp_secret 파라메터가 누락되었습니다."));
+    let wrong = merchant.post("/users/getToken", json!({"imp_key": "simulated_key", "imp_secret": "x"}));
     assert_eq!(wrong.failure(), (401, "Unauthorized"));
 }
 
 #[test]
 fn credentials_may_come_as_a_form() {
     let mut merchant = Merchant::new();
-    assert!(
-        merchant
-            .post_form(
-                "/users/getToken",
-                "imp_key=simulated_key&imp_secret=simulated_secret"
-            )
-            .is_ok()
-    );
+    assert!(merchant.post_form("/users/getToken", "imp_key=simulated_key&imp_secret=simulated_secret").is_ok());
 }

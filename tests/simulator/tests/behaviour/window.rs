@@ -6,12 +6,7 @@ use crate::merchant::Merchant;
 fn approving_stores_the_key_and_goes_back_with_the_old_query() {
     let mut merchant = Merchant::new();
     let location = merchant.press(Merchant::window_params("issue", "new"), "approve");
-    let payment = merchant
-        .simulator
-        .books()
-        .payments_of("issue")
-        .next()
-        .unwrap();
+    let payment = merchant.simulator.books().payments_of("issue").next().unwrap();
     let expected = format!(
         "https://shop.example/complete?plan=basic&lang=ko&imp_uid={}&merchant_uid=issue&imp_success=true",
         payment.imp_uid
@@ -29,11 +24,7 @@ fn issuance_is_a_paid_payment_whose_amount_is_only_shown() {
     assert_eq!(answer.response()["amount"], 9900);
     assert_eq!(answer.response()["customer_uid_usage"], "issue");
     assert_eq!(merchant.simulator.books().totals().paid, 0);
-    assert!(
-        merchant.webhooks_due()[0]
-            .body
-            .contains(r#""merchant_uid":"issue""#)
-    );
+    assert!(merchant.webhooks_due()[0].body.contains(r#""merchant_uid":"issue""#));
 }
 
 #[test]
@@ -41,14 +32,8 @@ fn declining_and_closing_go_back_with_a_percent_encoded_error() {
     for button in ["decline", "close"] {
         let mut merchant = Merchant::new();
         let location = merchant.press(Merchant::window_params("issue", "new"), button);
-        assert!(
-            location.contains("&merchant_uid=issue&imp_success=false&error_code=F000"),
-            "{location}"
-        );
-        assert!(
-            location.contains("&error_msg=") && location.is_ascii() && !location.contains('+'),
-            "{location}"
-        );
+        assert!(location.contains("&merchant_uid=issue&imp_success=false&error_code=F000"), "{location}");
+        assert!(location.contains("&error_msg=") && location.is_ascii() && !location.contains('+'), "{location}");
         assert_eq!(merchant.statuses("issue"), ["failed"]);
         assert!(merchant.simulator.books().key("new").is_none());
         assert!(merchant.webhooks_due().is_empty());
@@ -59,25 +44,16 @@ fn declining_and_closing_go_back_with_a_percent_encoded_error() {
 fn a_window_that_is_left_open_stays_ready() {
     let mut merchant = Merchant::new();
     merchant.post("/chai/window", Merchant::window_params("issue", "new"));
-    assert_eq!(
-        merchant.get("/payments/find/issue").response()["status"],
-        "ready"
-    );
+    assert_eq!(merchant.get("/payments/find/issue").response()["status"], "ready");
 }
 
 #[test]
 fn pressing_twice_does_it_once() {
     let mut merchant = Merchant::new();
-    let opened = merchant
-        .post("/chai/window", Merchant::window_params("issue", "new"))
-        .body;
+    let opened = merchant.post("/chai/window", Merchant::window_params("issue", "new")).body;
     let path = format!("/chai/window/{}", opened["window_id"].as_str().unwrap());
-    let first = merchant
-        .post(&format!("{path}/approve"), Value::Null)
-        .location;
-    let second = merchant
-        .post(&format!("{path}/close"), Value::Null)
-        .location;
+    let first = merchant.post(&format!("{path}/approve"), Value::Null).location;
+    let second = merchant.post(&format!("{path}/close"), Value::Null).location;
     assert_eq!(first, second);
     assert_eq!(merchant.webhooks_due().len(), 1);
     assert_eq!(merchant.get(&path).status, 404);
@@ -89,10 +65,7 @@ fn a_fragment_stays_at_the_end() {
     let mut params = Merchant::window_params("issue", "new");
     params["m_redirect_url"] = json!("https://shop.example/complete#done");
     let location = merchant.press(params, "approve");
-    assert!(
-        location.starts_with("https://shop.example/complete?imp_uid="),
-        "{location}"
-    );
+    assert!(location.starts_with("https://shop.example/complete?imp_uid="), "{location}");
     assert!(location.ends_with("#done"), "{location}");
 }
 
@@ -102,10 +75,7 @@ fn a_return_address_in_korean_is_percent_encoded() {
     let mut params = Merchant::window_params("issue", "new");
     params["m_redirect_url"] = json!("https://shop.example/완료?a=1");
     let location = merchant.press(params, "approve");
-    assert!(
-        location.starts_with("https://shop.example/%EC%99%84%EB%A3%8C?a=1&imp_uid="),
-        "{location}"
-    );
+    assert!(location.starts_with("https://shop.example/%EC%99%84%EB%A3%8C?a=1&imp_uid="), "{location}");
 }
 
 #[test]
@@ -142,15 +112,10 @@ fn params_that_the_sdk_refuses_open_no_window() {
     }
     let again = merchant.post("/chai/window", Merchant::window_params("paid", "new"));
     assert_eq!(again.body["error_code"], "F1002");
-    assert_eq!(
-        again.body["error_msg"],
-        "이미 결제가 이루어진 거래건입니다."
-    );
+    assert_eq!(again.body["error_msg"], "이미 결제가 이루어진 거래건입니다.");
     // Without a callback, the SDK goes there.
     let back = again.body["redirect_url"].as_str().unwrap();
-    assert!(back.starts_with(
-        "https://shop.example/complete?plan=basic&lang=ko&merchant_uid=paid&imp_success=false"
-    ));
+    assert!(back.starts_with("https://shop.example/complete?plan=basic&lang=ko&merchant_uid=paid&imp_success=false"));
 }
 
 #[test]
@@ -161,19 +126,13 @@ fn other_gateways_may_use_other_methods() {
     params["pay_method"] = json!("card");
     merchant.press(params, "approve");
     let channel = &merchant.simulator.books().key("new").unwrap().channel;
-    assert_eq!(
-        (channel.pg_provider.as_str(), channel.pg_id.as_str()),
-        ("kakaopay", "TCSUBSCRIP")
-    );
+    assert_eq!((channel.pg_provider.as_str(), channel.pg_id.as_str()), ("kakaopay", "TCSUBSCRIP"));
 }
 
 #[test]
 fn an_amount_other_than_the_announced_one_is_refused() {
     let mut merchant = Merchant::new();
-    merchant.post(
-        "/payments/prepare",
-        json!({"merchant_uid": "issue", "amount": 1}),
-    );
+    merchant.post("/payments/prepare", json!({"merchant_uid": "issue", "amount": 1}));
     let answer = merchant.post("/chai/window", Merchant::window_params("issue", "new"));
     assert_eq!(answer.body["success"], false);
 }
@@ -184,12 +143,7 @@ fn the_page_escapes_what_comes_from_outside() {
     let mut params = Merchant::window_params("issue", "new");
     params["name"] = json!("<script>alert(1)</script>");
     let opened = merchant.post("/chai/window", params).body;
-    let page = merchant
-        .get(&format!(
-            "/chai/window/{}",
-            opened["window_id"].as_str().unwrap()
-        ))
-        .text;
+    let page = merchant.get(&format!("/chai/window/{}", opened["window_id"].as_str().unwrap())).text;
     assert!(page.contains("&lt;script&gt;") && !page.contains("<script>"));
     assert!(!merchant.get("/").text.contains("<script>"));
 }
@@ -197,20 +151,8 @@ fn the_page_escapes_what_comes_from_outside() {
 #[test]
 fn a_page_of_another_origin_may_open_a_window() {
     let mut merchant = Merchant::new();
-    let preflight = merchant
-        .try_call(
-            http::Method::OPTIONS,
-            "/chai/window",
-            "text/plain",
-            String::new(),
-        )
-        .unwrap();
+    let preflight = merchant.try_call(http::Method::OPTIONS, "/chai/window", "text/plain", String::new()).unwrap();
     assert_eq!(preflight.status, 204);
     assert!(merchant.get("/v1/iamport.js").text.contains("request_pay"));
-    assert!(
-        merchant
-            .get("/js/iamport.payment-1.2.0.js")
-            .text
-            .contains("request_pay")
-    );
+    assert!(merchant.get("/js/iamport.payment-1.2.0.js").text.contains("request_pay"));
 }

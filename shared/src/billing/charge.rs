@@ -68,7 +68,7 @@ impl Billing {
     /// Sends the attempt that was just claimed.
     pub(super) async fn send(&self, claimed: Subscription) -> Result<Charged, StoreError> {
         let Some(intent) = claimed.in_flight.clone() else { return Ok(Charged::NotClaimed(Some(Box::new(claimed)))) };
-        match self.earlier_payment(&claimed, &intent).await {
+        match self.late_payment(claimed.id, intent.period, intent.attempt - 1).await {
             Ok(None) => (),
             Ok(Some((name, paid))) => return self.settle_by_earlier(claimed, name, &paid).await,
             Err(error) => return self.doubt(claimed, true, None, &error.to_string()).await,
@@ -226,14 +226,15 @@ impl Billing {
         }
     }
 
-    /// Late truth, asked for: whether an earlier attempt at this period, recorded as declined, was paid after all.
-    async fn earlier_payment(
+    /// Late truth, asked for: whether one of the first `attempts` at `period`, recorded as declined, was paid after all.
+    pub(super) async fn late_payment(
         &self,
-        claimed: &Subscription,
-        intent: &Intent,
+        id: SubscriptionId,
+        period: u32,
+        attempts: u32,
     ) -> Result<Option<(MerchantUid, IamportPayment)>, CallError> {
-        for attempt in (1..intent.attempt).rev() {
-            let name = MerchantUid::charge(claimed.id, intent.period, attempt);
+        for attempt in (1..=attempts).rev() {
+            let name = MerchantUid::charge(id, period, attempt);
             if let Evidence::Paid(first, _) = weigh(self.iamport.payments_of(name).await?) {
                 return Ok(Some((name, *first)));
             }

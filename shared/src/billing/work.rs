@@ -7,8 +7,9 @@ use super::charge::Charged;
 use super::confirm::Confirmation;
 use super::refund::Refunded;
 use super::{Billing, TRIES};
+use crate::iamport::CallError;
 use crate::store::{Due, Guard, StoreError};
-use crate::subscription::{EndReason, Status, Step, Subscription};
+use crate::subscription::{EndReason, Step, Subscription};
 
 /// What a step came to.
 #[derive(Debug, Clone, PartialEq)]
@@ -108,25 +109,50 @@ impl Billing {
                     }
                 }
                 Step::Resolve => return self.resolve(seen).await.map(Worked::Charged),
-                Step::CheckWindows | Step::ExpireCheckout => match self.look_before_closing(&mut seen, now).await? {
-                    Look::Waiting => return Ok(Worked::Waiting(Box::new(seen))),
-                    Look::Written(written) => written,
+                Step::CheckWindows => match self.look_for_billing_key(&mut seen).await? {
+                    Look::Found => Ok(()),
+                    Look::Nothing => {
+                        seen.window_opened_at = None;
+                        self.store.put(&mut seen, now, &self.policy).await
+                    }
+                    Look::Unanswered => return Ok(Worked::Waiting(Box::new(seen))),
                 },
-                Step::SkipTo { period } => {
-                    info!(subscription = %seen.id, from = seen.period, to = period, outcome = "skipped", "periods went by uncharged");
-                    seen.skip_to(period);
-                    self.store.put(&mut seen, now, &self.policy).await
-                }
+                // What ends or is left behind is looked at once more: by its windows, and by its attempts.
+                Step::ExpireCheckout => match self.look_for_billing_key(&mut seen).await? {
+                    Look::Found => Ok(()),
+                    Look::Nothing => match self.look_for_late_payment(&mut seen).await? {
+                        Look::Found => Ok(()),
+                        Look::Nothing => {
+                            seen.end(EndReason::CheckoutExpired, now);
+                            self.store.put_expired(&mut seen, now, &self.policy).await
+                        }
+                        Look::Unanswered => return Ok(Worked::Waiting(Box::new(seen))),
+                    },
+                    Look::Unanswered => return Ok(Worked::Waiting(Box::new(seen))),
+                },
+                Step::SkipTo { period } => match self.look_for_late_payment(&mut seen).await? {
+                    Look::Found => Ok(()),
+                    Look::Nothing => {
+                        info!(subscription = %seen.id, from = seen.period, to = period, outcome = "skipped", "periods went by uncharged");
+                        seen.skip_to(period);
+                        self.store.put(&mut seen, now, &self.policy).await
+                    }
+                    Look::Unanswered => return Ok(Worked::Waiting(Box::new(seen))),
+                },
+                Step::GiveUp => match self.look_for_late_payment(&mut seen).await? {
+                    Look::Found => Ok(()),
+                    Look::Nothing => {
+                        seen.end(EndReason::Unpaid, now);
+                        self.store.put(&mut seen, now, &self.policy).await
+                    }
+                    Look::Unanswered => return Ok(Worked::Waiting(Box::new(seen))),
+                },
                 Step::StartTrial => {
                     seen.start_trial(now);
                     self.store.put(&mut seen, now, &self.policy).await
                 }
                 Step::CancelAtPeriodEnd => {
                     seen.end(EndReason::Requested, now);
-                    self.store.put(&mut seen, now, &self.policy).await
-                }
-                Step::GiveUp => {
-                    seen.end(EndReason::Unpaid, now);
                     self.store.put(&mut seen, now, &self.policy).await
                 }
             };
@@ -145,35 +171,38 @@ impl Billing {
         Err(StoreError::Conflict { task: "do a step" })
     }
 
-    /// A session is about to close, or a window has been silent for a while: was a billing key issued?
-    async fn look_before_closing(&self, seen: &mut Subscription, now: Timestamp) -> Result<Look, StoreError> {
+    /// Was a billing key issued of which nobody told us? A key that is found is recorded in `seen`.
+    async fn look_for_billing_key(&self, seen: &mut Subscription) -> Result<Look, StoreError> {
         match self.find_billing_key(seen).await {
+            Ok(None) => Ok(Look::Nothing),
             Ok(Some((name, payment))) => match self.record_billing_key(name, &payment).await? {
                 Confirmation::Confirmed(confirmed) => {
                     *seen = *confirmed;
-                    return Ok(Look::Written(Ok(())));
+                    Ok(Look::Found)
                 }
-                // It was issued, but not as it should have been: as good as none.
-                Confirmation::NotYet | Confirmation::Refused(_) => (),
+                // It was issued, but not as it should have been, or too late: as good as none.
+                Confirmation::NotYet | Confirmation::Refused(_) => Ok(Look::Nothing),
             },
-            Ok(None) => (),
-            Err(error) => {
-                info!(subscription = %seen.id, %error, outcome = "waiting", "I'mport could not be asked about a window");
-                seen.window_opened_at = Some(now);
-                return Ok(match self.store.put(seen, now, &self.policy).await {
-                    Ok(()) => Look::Waiting,
-                    Err(error) => Look::Written(Err(error)),
-                });
+            Err(error) => Ok(unanswered(seen, &error)),
+        }
+    }
+
+    /// Was a declined attempt at the current period paid after all? One that was enters the ledger.
+    async fn look_for_late_payment(&self, seen: &mut Subscription) -> Result<Look, StoreError> {
+        match self.late_payment(seen.id, seen.period, seen.attempts).await {
+            Ok(None) => Ok(Look::Nothing),
+            Ok(Some((name, paid))) => {
+                self.record_seen(seen.clone(), name, &paid).await?;
+                match self.store.subscription(seen.id).await? {
+                    Some(current) => {
+                        *seen = current;
+                        Ok(Look::Found)
+                    }
+                    None => Err(StoreError::Conflict { task: "record a late payment" }),
+                }
             }
+            Err(error) => Ok(unanswered(seen, &error)),
         }
-        // The key may have come late, for a session that has closed: confirming has refused it, and nothing is charged.
-        let closes_at = seen.checkout.as_ref().map_or(seen.created_at, crate::subscription::Checkout::closes_at);
-        seen.window_opened_at = None;
-        if closes_at <= now && seen.status == Status::Pending {
-            seen.end(EndReason::CheckoutExpired, now);
-            return Ok(Look::Written(self.store.put_expired(seen, now, &self.policy).await));
-        }
-        Ok(Look::Written(self.store.put(seen, now, &self.policy).await))
     }
 
     /// Where the index still lists a step at a time at which nothing is due, it is told the right time. An attempt in
@@ -196,7 +225,17 @@ impl Billing {
     }
 }
 
+/// What a last look at I'mport came to.
 enum Look {
-    Waiting,
-    Written(Result<(), StoreError>),
+    /// Something that changes what is next, and it is recorded.
+    Found,
+    /// Nothing that we don't know.
+    Nothing,
+    /// I'mport can't be asked. The step stays due, and comes again.
+    Unanswered,
+}
+
+fn unanswered(seen: &Subscription, error: &CallError) -> Look {
+    info!(subscription = %seen.id, %error, outcome = "waiting", "I'mport can't be asked before a step");
+    Look::Unanswered
 }

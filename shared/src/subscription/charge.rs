@@ -43,6 +43,9 @@ pub struct Charge {
     /// When it entered the ledger as it is.
     #[serde(with = "millisecond::required")]
     pub settled_at: Timestamp,
+    /// For a while nobody knew what had become of it.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub was_in_doubt: bool,
     /// The period was paid before: this payment goes back to the buyer.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub duplicate: bool,

@@ -65,9 +65,11 @@ impl Dunning {
         policy.retry_days.get(done).map(|day| days_after(self.since, *day))
     }
 
-    /// When dunning ends if nothing is paid.
+    /// When dunning ends if nothing is paid: a day after the last retry, so that a decline that turns into a payment
+    /// behind our back is found before the subscription ends.
     pub fn end(&self, policy: &DunningPolicy) -> Timestamp {
-        days_after(self.since, policy.retry_days.last().copied().unwrap_or(0))
+        let last_retry = days_after(self.since, policy.retry_days.last().copied().unwrap_or(0));
+        days_after(last_retry.max(self.last_decline), 1)
     }
 }
 

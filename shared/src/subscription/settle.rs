@@ -6,13 +6,13 @@
 use jiff::{SignedDuration, Timestamp};
 
 use super::charge::{Charge, ChargeStatus, Intent, Payment};
-use super::dunning::{AfterDunning, DeclineKind, Dunning};
+use super::dunning::{DeclineKind, Dunning};
 use super::id::{ImpUid, MerchantUid, Purpose};
 use super::period::days_after;
 use super::refund::RefundIntent;
 use super::step::{Policy, after};
 use super::won::Won;
-use super::{Doubt, EndReason, Status, Subscription};
+use super::{Doubt, Status, Subscription};
 
 /// When an attempt in doubt is looked up, counted from its last send; then once a day.
 pub const LOOKS: [SignedDuration; 2] = [SignedDuration::from_mins(5), SignedDuration::from_hours(1)];
@@ -65,8 +65,8 @@ impl Subscription {
     pub fn settle(&mut self, proof: Proof, now: Timestamp, policy: &Policy) -> Option<Charge> {
         let intent = self.in_flight.take()?;
         let claimed_at = self.claimed_at.take().unwrap_or(now);
+        let was_in_doubt = self.doubt.take().is_some();
         self.sends = 0;
-        self.doubt = None;
         let paid_before = intent.period <= self.paid_through;
         let mut charge = Charge {
             subscription: self.id,
@@ -81,6 +81,7 @@ impl Subscription {
                 }
             },
             settled_at: now,
+            was_in_doubt,
             duplicate: false,
             further: false,
             refunded: Won::ZERO,
@@ -107,6 +108,7 @@ impl Subscription {
             amount: late.amount,
             status: ChargeStatus::Paid(late.payment),
             settled_at: now,
+            was_in_doubt: false,
             duplicate: false,
             further: false,
             refunded: Won::ZERO,
@@ -214,13 +216,12 @@ impl Subscription {
             Some(earlier) => Dunning { last_decline: now, declines: earlier.declines.saturating_add(1), ..earlier },
             None => Dunning { since: now, last_decline: now, declines: 1 },
         };
-        let rules = self.dunning_policy(policy);
-        let over = dunning.next_retry(rules).is_none() && rules.then == AfterDunning::Cancel && !hard;
         self.dunning = Some(dunning);
-        match (over, self.status) {
-            (_, Status::Paused | Status::Canceled | Status::Expired) => (),
-            (true, _) => self.end(EndReason::Unpaid, now),
-            (false, _) => self.set_status(Status::PastDue),
+        match self.status {
+            Status::Paused | Status::Canceled | Status::Expired => (),
+            Status::Pending | Status::Trialing | Status::Active | Status::PastDue | Status::NeedsReview => {
+                self.set_status(Status::PastDue);
+            }
         }
     }
 

@@ -1,1 +1,14 @@
-//! Placeholder.
+//! The sandbox: the whole stack on one machine, with embedded DynamoDB and an I'mport stand-in. No account, no Docker.
+//!
+//! [`Stack`] is also what the journeys test against.
+
+pub mod books;
+pub mod buyer;
+pub mod gateway;
+pub mod play;
+pub mod queue;
+pub mod shop;
+pub mod stack;
+
+pub use books::Report;
+pub use stack::{Options, Stack, StartError};

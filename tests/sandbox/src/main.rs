@@ -1,0 +1,153 @@
+//! `cargo sandbox`: the stack to look at. `cargo sandbox play`: a life on the test clock, and what it came to.
+
+use std::io::{IsTerminal, Write};
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::time::Duration;
+
+use clap::{Parser, Subcommand};
+use jiff::Timestamp;
+use sandbox::play::{Life, play, table};
+use sandbox::{Options, Report, Stack, shop};
+use serde_json::json;
+
+#[derive(Parser)]
+#[command(name = "cargo sandbox", about = "Maedal on one machine: the functions, I'mport simulated, DynamoDB embedded")]
+struct Arguments {
+    /// The first of three ports: the functions and the shop, I'mport, DynamoDB.
+    #[arg(long, default_value_t = 9000)]
+    port: u16,
+    /// Keep the table in this file; else in memory.
+    #[arg(long, value_name = "FILE")]
+    data: Option<PathBuf>,
+    #[command(subcommand)]
+    command: Option<Command>,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Lives some months on the test clock and compares the two books.
+    Play {
+        /// How many months.
+        #[arg(long, default_value_t = 3)]
+        months: u32,
+        /// How many buyers come.
+        #[arg(long, default_value_t = 12)]
+        subscribers: u32,
+        /// The same seed is the same life.
+        #[arg(long, default_value_t = 1)]
+        seed: u64,
+        /// Nothing goes wrong.
+        #[arg(long)]
+        calm: bool,
+        /// One last line of JSON instead of the table.
+        #[arg(long)]
+        json: bool,
+    },
+}
+
+#[tokio::main]
+async fn main() -> ExitCode {
+    let arguments = Arguments::parse();
+    let done = match arguments.command {
+        None => serve(arguments.port, arguments.data).await,
+        Some(Command::Play { months, subscribers, seed, calm, json }) => {
+            live(Life { months, subscribers, seed, faults: !calm }, json).await
+        }
+    };
+    done.unwrap_or_else(|problem| {
+        eprintln!("{problem}");
+        ExitCode::FAILURE
+    })
+}
+
+type Problem = Box<dyn std::error::Error>;
+
+/// How often the clock of the running sandbox moves, and how often its schedule ticks: sooner than a minute, so that
+/// nobody waits for it.
+const CLOCK_STEP: Duration = Duration::from_millis(100);
+const TICK: Duration = Duration::from_secs(2);
+
+async fn serve(port: u16, data: Option<PathBuf>) -> Result<ExitCode, Problem> {
+    let options = Options { port: Some(port), data, seed: None, webhooks_by_themselves: true, ..Options::default() };
+    let stack = Stack::start(options, shop::router).await?;
+    stock_the_shop(&stack).await?;
+    println!("Open {}/ : a shop. Subscribe, pay in the window, see the ledger.", stack.url);
+    println!("  I'mport, simulated   {}/", stack.iamport_url);
+    println!("  DynamoDB, embedded   {}  (table {})", stack.dynamodb_url, sandbox::stack::TABLE);
+    println!("Ctrl-C ends it.");
+    let clock = async {
+        loop {
+            tokio::time::sleep(CLOCK_STEP).await;
+            stack.clock.set(Timestamp::now());
+        }
+    };
+    let schedule = async {
+        loop {
+            tokio::time::sleep(TICK).await;
+            if let Err(problem) = stack.tick().await {
+                eprintln!("{problem}");
+            }
+            while !stack.charge_batch().await.is_empty() {}
+        }
+    };
+    tokio::select! {
+        () = clock => (),
+        () = schedule => (),
+        _ = tokio::signal::ctrl_c() => (),
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Two plans to begin with, unless the table has some.
+async fn stock_the_shop(stack: &Stack) -> Result<(), Problem> {
+    if !stack.billing.store.plans().await?.is_empty() {
+        return Ok(());
+    }
+    let buyer = sandbox::buyer::Buyer::of(stack)?;
+    let monthly = json!({ "name": "매달 커피", "amount": 9_900, "interval": { "unit": "month", "count": 1 } });
+    let trial = json!({ "name": "두 주 무료 신문", "amount": 4_900, "interval": { "unit": "month", "count": 1 }, "trial_days": 14 });
+    buyer.put_plan("coffee", &monthly).await?;
+    buyer.put_plan("paper", &trial).await?;
+    Ok(())
+}
+
+async fn live(life: Life, json: bool) -> Result<ExitCode, Problem> {
+    let on_terminal = std::io::stderr().is_terminal();
+    let progress = |part: f64| {
+        if on_terminal {
+            eprint!("\r{:3.0} %", part * 100.0);
+            let _ = std::io::stderr().flush();
+        }
+    };
+    let (report, accounts) = play(life, progress).await?;
+    if on_terminal {
+        eprint!("\r     \r");
+    }
+    match json {
+        true => println!("{}", serde_json::to_string(&report)?),
+        false => print!("{}\n{}", table(&accounts), summary(&report)),
+    }
+    Ok(if report.is_clean() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+fn summary(report: &Report) -> String {
+    let verdict = if report.is_clean() { "the two books agree" } else { "THE BOOKS DISAGREE" };
+    format!(
+        "{} sessions, {} subscriptions: {} charges paid, {} declined, {} were in doubt and are resolved, {} are still.\n\
+         {} charged twice, {} forgotten, {} paid twice and given back, {} need a person.\n\
+         Ledger {}, I'mport {}: {verdict}.\n",
+        report.sessions,
+        report.subscriptions,
+        report.paid,
+        report.declined,
+        report.in_doubt_resolved,
+        report.in_doubt,
+        report.double_charges,
+        report.forgotten,
+        report.duplicates_refunded,
+        report.needs_review,
+        report.ledger_won,
+        report.iamport_won,
+    )
+}

@@ -1,0 +1,119 @@
+//! The shop of the sandbox: what a merchant's own site would be. It lists the plans, opens a checkout session through the
+//! merchant's API, and shows the ledger.
+
+use std::sync::Arc;
+
+use axum::Router;
+use axum::extract::{Path, State};
+use axum::response::{Html, IntoResponse, Redirect, Response};
+use axum::routing::{get, post};
+use bytes::Bytes;
+use http::{Request, StatusCode};
+use maedal::subscription::{Charge, SubscriptionId};
+use maud::{DOCTYPE, Markup, html};
+use serde_json::{Value, json};
+
+use crate::stack::Shop;
+
+/// The shop's pages.
+pub fn router(shop: Arc<Shop>) -> Router {
+    Router::new()
+        .route("/", get(plans))
+        .route("/shop/subscribe/{plan}", post(subscribe))
+        .route("/shop/ledger/{subscription}", get(ledger))
+        .with_state(shop)
+}
+
+async fn plans(State(shop): State<Arc<Shop>>) -> Response {
+    let Ok(plans) = shop.billing.store.plans().await else { return unavailable() };
+    page(
+        "매달 상점",
+        html! {
+            h1 { "매달 상점" }
+            p { "A shop in the sandbox. No money moves here." }
+            @for plan in &plans {
+                form method="post" action={ "/shop/subscribe/" (plan.id) } {
+                    h2 { (plan.terms.name) }
+                    p { (plan.terms.amount) " / " (plan.terms.interval.count) " " (format!("{:?}", plan.terms.interval.unit).to_lowercase()) }
+                    button type="submit" id={ "subscribe-" (plan.id) } { "구독하기" }
+                }
+            }
+        },
+    )
+}
+
+async fn subscribe(State(shop): State<Arc<Shop>>, Path(plan): Path<String>) -> Response {
+    let body = json!({
+        "plan": plan,
+        "customer_id": "sandbox-customer",
+        "buyer": { "name": "김매달", "email": "buyer@shop.example", "tel": "010-1234-5678" },
+        "cancel_url": format!("{}/", shop.url),
+    });
+    let request = Request::post("/v1/checkout-sessions")
+        .header("content-type", "application/json")
+        .body(Bytes::from(body.to_string()));
+    let Ok(request) = request else { return unavailable() };
+    let Some(answer) = shop.functions.route(request).await else { return unavailable() };
+    let session: Value = serde_json::from_slice(answer.body()).unwrap_or_default();
+    match session["url"].as_str() {
+        Some(url) => Redirect::to(url).into_response(),
+        None => (answer.status(), Html(String::from_utf8_lossy(answer.body()).into_owned())).into_response(),
+    }
+}
+
+async fn ledger(State(shop): State<Arc<Shop>>, Path(id): Path<String>) -> Response {
+    let Ok(id) = id.parse::<SubscriptionId>() else { return StatusCode::NOT_FOUND.into_response() };
+    let (Ok(Some(subscription)), Ok(ledger)) =
+        (shop.billing.store.subscription(id).await, shop.billing.store.ledger(id).await)
+    else {
+        return StatusCode::NOT_FOUND.into_response();
+    };
+    page(
+        "Ledger",
+        html! {
+            h1 { "Ledger" }
+            dl {
+                dt { "subscription" } dd { code { (subscription.id) } }
+                dt { "state" } dd id="state" { (subscription.status.word()) }
+                dt { "plan" } dd { (subscription.plan.terms.name) }
+                dt { "standing" } dd id="standing" { (ledger.standing()) }
+            }
+            table {
+                thead { tr { th { "period" } th { "attempt" } th { "amount" } th { "outcome" } th { "imp_uid" } } }
+                tbody { @for charge in &ledger.charges { (row(charge)) } }
+            }
+        },
+    )
+}
+
+fn row(charge: &Charge) -> Markup {
+    html! {
+        tr {
+            td { (charge.period) }
+            td { (charge.attempt) }
+            td { (charge.amount) }
+            td { (if charge.payment().is_some() { "paid" } else { "declined" }) }
+            td { @if let Some(payment) = charge.payment() { (payment.imp_uid) } }
+        }
+    }
+}
+
+fn page(title: &str, body: Markup) -> Response {
+    let page = html! {
+        (DOCTYPE)
+        html lang="ko" {
+            head {
+                meta charset="utf-8";
+                meta name="viewport" content="width=device-width, initial-scale=1";
+                title { (title) }
+                style { (maud::PreEscaped(include_str!("shop.css"))) }
+            }
+            body { main { (body) } }
+        }
+    };
+    Html(page.into_string()).into_response()
+}
+
+fn unavailable() -> Response {
+    (StatusCode::SERVICE_UNAVAILABLE, "the table can't be read just now; reload in a moment").into_response()
+}

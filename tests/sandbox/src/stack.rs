@@ -1,0 +1,331 @@
+//! The whole stack on one machine: the functions' real handlers, I'mport simulated, DynamoDB embedded, each behind a
+//! socket of its own on 127.0.0.1.
+
+use std::collections::BTreeSet;
+use std::net::{Ipv4Addr, SocketAddr};
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use aws_lambda_events::sqs::{SqsEvent, SqsMessage};
+use jiff::Timestamp;
+use maedal::aws::Aws;
+use maedal::billing::{Billing, Dispatched};
+use maedal::clock::{Clock, TestClock};
+use maedal::config::{Channel, Site};
+use maedal::iamport::{Credentials, Https, Iamport};
+use maedal::ids::Ids;
+use maedal::store::{Store, StoreError, table};
+use maedal::subscription::Policy;
+use maedal::subscription::id::DUE_SHARDS;
+use simulator::{Config, Simulator, WebhookFormat};
+use tokio::net::TcpListener;
+use tokio::task::JoinSet;
+
+use crate::gateway::Functions;
+use crate::queue::{LocalQueue, Received};
+
+/// The table's name in the sandbox.
+pub const TABLE: &str = "maedal";
+/// A batch that SQS hands to `charge`.
+const BATCH: usize = 10;
+
+/// How a stack is started.
+#[derive(Debug, Clone)]
+pub struct Options {
+    /// The first of three ports: functions, I'mport, DynamoDB. `None`: any that are free.
+    pub port: Option<u16>,
+    /// Where the table is kept; in memory without it.
+    pub data: Option<PathBuf>,
+    /// What the clock shows first.
+    pub now: Timestamp,
+    /// Ids and the simulator's dice follow from it; `None`: from the operating system's randomness.
+    pub seed: Option<u64>,
+    /// What the merchant has set.
+    pub policy: Policy,
+    /// How webhooks are written.
+    pub webhook_format: WebhookFormat,
+    /// Whether I'mport's webhooks leave by themselves; else [`Stack::deliver_webhooks`] sends them.
+    pub webhooks_by_themselves: bool,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self {
+            port: None,
+            data: None,
+            now: Timestamp::now(),
+            seed: Some(1),
+            policy: Policy::default(),
+            webhook_format: WebhookFormat::Json,
+            webhooks_by_themselves: false,
+        }
+    }
+}
+
+/// A stack that could not be started.
+#[derive(Debug)]
+pub enum StartError {
+    /// A port is taken.
+    Port(u16, std::io::Error),
+    /// The file can't be used.
+    Data(PathBuf, String),
+    /// The table could not be made.
+    Table(StoreError),
+    /// The HTTP client could not be made.
+    Http(String),
+}
+
+impl std::fmt::Display for StartError {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Port(port, e) => write!(
+                f,
+                "port {port} on 127.0.0.1 can't be used ({e}). Choose others with --port, for example --port 9100"
+            ),
+            Self::Data(path, e) => {
+                write!(f, "{} can't be used as the table's file ({e}). Choose another with --data", path.display())
+            }
+            Self::Table(e) => e.fmt(f),
+            Self::Http(e) => write!(f, "the HTTP client could not be made: {e}"),
+        }
+    }
+}
+
+impl std::error::Error for StartError {}
+
+/// A running stack. Its servers end with it.
+#[derive(Debug)]
+pub struct Stack {
+    /// The one clock of all parts.
+    pub clock: Arc<TestClock>,
+    /// The use cases that all functions share.
+    pub billing: Arc<Billing>,
+    /// The functions behind the HTTP API.
+    pub functions: Functions,
+    /// `dispatch`.
+    pub dispatch: dispatch::App,
+    /// `charge`.
+    pub charge: charge::App,
+    /// What is between them.
+    pub queue: Arc<LocalQueue>,
+    /// Where the HTTP API is.
+    pub url: String,
+    /// Where I'mport is.
+    pub iamport_url: String,
+    /// Where DynamoDB is.
+    pub dynamodb_url: String,
+    simulator: Arc<Mutex<Simulator>>,
+    servers: JoinSet<()>,
+}
+
+impl Stack {
+    /// Starts all servers; the HTTP API serves `extra` too, for what isn't a function.
+    pub async fn start(options: Options, extra: fn(Arc<Shop>) -> axum::Router) -> Result<Self, StartError> {
+        let [api, iamport, dynamodb] = [0, 1, 2].map(|nth| options.port.map_or(0, |port| port.saturating_add(nth)));
+        let (api, iamport, dynamodb) = (listen(api).await?, listen(iamport).await?, listen(dynamodb).await?);
+        let [url, iamport_url, dynamodb_url] = [&api, &iamport, &dynamodb].map(|l| format!("http://{}", address(l)));
+        let mut servers = JoinSet::new();
+        let clock = Arc::new(TestClock::at(options.now));
+
+        let database = match &options.data {
+            None => dynoxide::Database::memory(),
+            Some(path) => dynoxide::Database::new(path.to_string_lossy().as_ref()),
+        };
+        let database =
+            database.map_err(|e| StartError::Data(options.data.clone().unwrap_or_default(), e.to_string()))?;
+        servers.spawn(async move {
+            let _ = dynoxide::server::serve_with_shutdown(dynamodb, database, std::future::pending()).await;
+        });
+        let client = Aws::local(&dynamodb_url).dynamodb();
+        table::create(&client, TABLE).await.map_err(StartError::Table)?;
+
+        let config = Config {
+            webhook_url: Some(format!("{url}/webhooks/iamport")),
+            webhook_format: options.webhook_format,
+            webhook_resends: true,
+            seed: options.seed.unwrap_or_default(),
+            ..Config::default()
+        };
+        let credentials = Credentials { key: config.imp_key.clone(), secret: config.imp_secret.clone() };
+        let (user_code, merchant_name) = (config.user_code.clone(), config.merchant_name.clone());
+        let simulator = Arc::new(Mutex::new(Simulator::new(config)));
+        let (books, shown, by_themselves) = (simulator.clone(), clock.clone(), options.webhooks_by_themselves);
+        servers.spawn(async move {
+            let now: simulator::Clock = Arc::new(move || shown.now());
+            let _ = match by_themselves {
+                true => simulator::serve(iamport, books, now, std::future::pending()).await,
+                false => simulator::serve_without_webhooks(iamport, books, now, std::future::pending()).await,
+            };
+        });
+
+        let transport = Https::new().map_err(|e| StartError::Http(e.to_string()))?;
+        let billing = Arc::new(Billing {
+            store: Store::new(client, TABLE),
+            iamport: Iamport::new(&iamport_url, credentials, Arc::new(transport), clock.clone()),
+            clock: clock.clone(),
+            policy: options.policy,
+            ids: options.seed.map_or_else(Ids::random, Ids::seeded),
+        });
+        let site = Site {
+            public_url: url.clone(),
+            sdk_url: format!("{iamport_url}/v1/iamport.js"),
+            user_code,
+            channel: Channel::default(),
+            session: jiff::SignedDuration::from_mins(60),
+            merchant_name,
+        };
+        let queue = Arc::new(LocalQueue::new(clock.clone()));
+        let functions = Functions {
+            checkout: Arc::new(checkout::App { billing: billing.clone(), site: site.clone() }),
+            complete: Arc::new(complete::App { billing: billing.clone(), site: site.clone() }),
+            manage: Arc::new(manage::App { billing: billing.clone(), site }),
+            webhook: Arc::new(webhook::App {
+                billing: billing.clone(),
+                queue: queue.clone(),
+                recent: webhook::Recent::default(),
+            }),
+            clock: clock.clone(),
+        };
+        let shop = Arc::new(Shop { functions: functions.clone(), billing: billing.clone(), url: url.clone() });
+        let router = extra(shop).fallback(through_the_gateway).layer(axum::Extension(functions.clone()));
+        servers.spawn(async move {
+            let _ = axum::serve(api, router).await;
+        });
+        Ok(Self {
+            dispatch: dispatch::App {
+                store: billing.store.clone(),
+                queue: queue.clone(),
+                clock: clock.clone(),
+                budget: Duration::from_secs(45),
+            },
+            charge: charge::App { billing: billing.clone() },
+            clock,
+            billing,
+            functions,
+            queue,
+            url,
+            iamport_url,
+            dynamodb_url,
+            simulator,
+            servers,
+        })
+    }
+
+    /// I'mport's inside: its books and its faults. Not to be held across an await.
+    pub fn iamport(&self) -> MutexGuard<'_, Simulator> {
+        self.simulator.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The minute's tick, as EventBridge sends it.
+    pub async fn tick(&self) -> Result<Dispatched, StoreError> {
+        let event = serde_json::json!({
+            "version": "0",
+            "id": "00000000-0000-0000-0000-000000000000",
+            "detail-type": "Scheduled Event",
+            "source": "aws.events",
+            "account": "000000000000",
+            "time": self.clock.now().strftime("%Y-%m-%dT%H:%M:%SZ").to_string(),
+            "region": "ap-northeast-2",
+            "resources": ["arn:aws:events:ap-northeast-2:000000000000:rule/maedal-dispatch"],
+            "detail": {},
+        });
+        dispatch::handle(&self.dispatch, event).await
+    }
+
+    /// Hands one batch of the queue to `charge`. Returns what was received; none where nothing is in sight.
+    pub async fn charge_batch(&self) -> Vec<Received> {
+        let batch = self.queue.receive(BATCH);
+        if batch.is_empty() {
+            return batch;
+        }
+        let response = charge::handle(&self.charge, sqs_event(&batch)).await;
+        let failed: BTreeSet<String> = response.batch_item_failures.into_iter().map(|f| f.item_identifier).collect();
+        self.queue.settle(&batch, &failed);
+        batch
+    }
+
+    /// Sends the webhooks that are due, in order. Returns how many.
+    pub async fn deliver_webhooks(&self) -> usize {
+        let clock = self.clock.clone();
+        let now: simulator::Clock = Arc::new(move || clock.now());
+        simulator::deliver_due(&self.simulator, &now).await
+    }
+
+    /// All that is to be done at this moment: webhooks, a tick, and the queue until nothing of it is in sight.
+    pub async fn turn(&self) -> Result<(), StoreError> {
+        self.deliver_webhooks().await;
+        self.tick().await?;
+        while !self.charge_batch().await.is_empty() {}
+        self.deliver_webhooks().await;
+        while !self.charge_batch().await.is_empty() {}
+        Ok(())
+    }
+
+    /// When something happens next after now: a step is due, a message comes into sight, I'mport has something to do.
+    pub async fn next_happening(&self) -> Result<Option<Timestamp>, StoreError> {
+        let mut next: Vec<Timestamp> = self.queue.next_visible().into_iter().collect();
+        next.extend(self.iamport().next_happening());
+        for shard in 0..DUE_SHARDS {
+            let page = self.billing.store.due(shard, Timestamp::MAX, None, 1).await?;
+            next.extend(page.due.first().map(|due| due.due_at));
+        }
+        Ok(next.into_iter().min())
+    }
+
+    /// Waits until a server ends, which none does by itself.
+    pub async fn run(&mut self) {
+        self.servers.join_next().await;
+    }
+}
+
+/// What pages beside the functions work with.
+#[derive(Debug)]
+pub struct Shop {
+    /// The functions.
+    pub functions: Functions,
+    /// The use cases.
+    pub billing: Arc<Billing>,
+    /// Where the HTTP API is.
+    pub url: String,
+}
+
+async fn listen(port: u16) -> Result<TcpListener, StartError> {
+    TcpListener::bind(SocketAddr::from((Ipv4Addr::LOCALHOST, port))).await.map_err(|e| StartError::Port(port, e))
+}
+
+fn address(listener: &TcpListener) -> String {
+    listener.local_addr().map(|address| address.to_string()).unwrap_or_default()
+}
+
+/// The longest body that API Gateway takes.
+const LONGEST_BODY: usize = 10 * 1024 * 1024;
+
+async fn through_the_gateway(
+    axum::Extension(functions): axum::Extension<Functions>,
+    request: axum::extract::Request,
+) -> axum::response::Response {
+    let (head, body) = request.into_parts();
+    let answer = match axum::body::to_bytes(body, LONGEST_BODY).await {
+        Ok(body) => functions.route(http::Request::from_parts(head, body)).await,
+        Err(_) => Some(crate::gateway::plain(http::StatusCode::PAYLOAD_TOO_LARGE, "longer than API Gateway takes")),
+    };
+    let not_found = || crate::gateway::plain(http::StatusCode::NOT_FOUND, "no function has this path");
+    answer.unwrap_or_else(not_found).map(axum::body::Body::from)
+}
+
+/// The event that SQS FIFO sends.
+pub fn sqs_event(batch: &[Received]) -> SqsEvent {
+    let mut event = SqsEvent::default();
+    event.records = batch
+        .iter()
+        .map(|received| {
+            let mut message = SqsMessage::default();
+            message.message_id = Some(received.id.clone());
+            message.body = Some(received.body.clone());
+            message.attributes = [("MessageGroupId".to_owned(), received.group.clone())].into();
+            message
+        })
+        .collect();
+    event
+}

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use aws_credential_types::Credentials;
 use aws_smithy_http_client::{Builder, tls};
+use aws_smithy_runtime_api::client::http::SharedHttpClient;
 use aws_smithy_types::retry::RetryConfig;
 use aws_smithy_types::timeout::TimeoutConfig;
 
@@ -53,11 +54,16 @@ impl Aws {
 
     /// A DynamoDB client. `AWS_ENDPOINT_URL_DYNAMODB` moves it alone.
     pub fn dynamodb(&self) -> aws_sdk_dynamodb::Client {
+        self.dynamodb_over(http_client())
+    }
+
+    /// As [`Aws::dynamodb`], over another HTTP client: the seam for proofs.
+    pub fn dynamodb_over(&self, http_client: SharedHttpClient) -> aws_sdk_dynamodb::Client {
         let mut config = aws_sdk_dynamodb::Config::builder()
             .behavior_version(aws_sdk_dynamodb::config::BehaviorVersion::latest())
             .region(aws_sdk_dynamodb::config::Region::new(self.region.clone()))
             .credentials_provider(self.credentials.clone())
-            .http_client(http_client())
+            .http_client(http_client)
             .retry_config(RetryConfig::standard())
             .timeout_config(timeouts());
         config.set_endpoint_url(std::env::var("AWS_ENDPOINT_URL_DYNAMODB").ok().or_else(|| self.endpoint.clone()));
@@ -89,7 +95,8 @@ pub fn install_crypto() {
     let _ = rustls::crypto::ring::default_provider().install_default();
 }
 
-fn http_client() -> aws_smithy_runtime_api::client::http::SharedHttpClient {
+/// The HTTP client that every AWS client here uses.
+pub fn http_client() -> SharedHttpClient {
     install_crypto();
     Builder::new().tls_provider(tls::Provider::Rustls(tls::rustls_provider::CryptoMode::Ring)).build_https()
 }

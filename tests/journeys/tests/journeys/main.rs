@@ -1,0 +1,11 @@
+//! End-to-end tests, by what a person or a machine does. One binary, so that the stack is linked once.
+
+#![allow(clippy::unwrap_used)]
+
+mod charge;
+mod crash;
+mod dispatch;
+mod dunning;
+mod refund;
+mod subscribe;
+mod webhook;

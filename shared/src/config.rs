@@ -57,6 +57,17 @@ pub struct Site {
     pub merchant_name: String,
 }
 
+impl Site {
+    /// Where the functions are reached from outside: as configured, else by the name that the request came to. (API
+    /// Gateway lets no request through for a name that isn't its own or the merchant's.)
+    pub fn base_url(&self, host: Option<&str>) -> String {
+        match host {
+            Some(host) if self.public_url.is_empty() => format!("https://{host}"),
+            Some(_) | None => self.public_url.clone(),
+        }
+    }
+}
+
 /// I'mport's current SDK, which needs no jQuery.
 pub const SDK_URL: &str = "https://cdn.iamport.kr/v1/iamport.js";
 

@@ -7,6 +7,8 @@
 //! * [`store`]: DynamoDB records of subscriptions, charges and plans.
 //! * [`billing`]: the use cases, the only place where the three above meet.
 //!
+//! [`pages`] shows a buyer what they came to.
+//!
 //! Each function of the stack takes an event, runs one use case and answers.
 
 pub mod aws;
@@ -15,6 +17,7 @@ pub mod clock;
 pub mod config;
 pub mod iamport;
 pub mod ids;
+pub mod pages;
 pub mod queue;
 pub mod store;
 pub mod subscription;

@@ -4,6 +4,7 @@
 //! twice, late, early, forged or never. All of them end here, so any order gives the same ledger.
 
 mod charge;
+mod checkout_state;
 mod confirm;
 mod dispatch;
 mod hear;
@@ -21,6 +22,7 @@ use std::sync::Arc;
 use jiff::Timestamp;
 
 pub use charge::{Charged, SEND_WITHIN};
+pub use checkout_state::CheckoutState;
 pub use confirm::{Confirmation, Refusal, WINDOW_AMOUNT};
 pub use dispatch::{Dispatched, dispatch};
 pub use hear::{HearError, Heard};

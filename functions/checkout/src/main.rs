@@ -1,0 +1,15 @@
+//! The buyer's checkout pages. Wiring only.
+
+use std::convert::Infallible;
+use std::sync::Arc;
+
+use checkout::{App, handle};
+use lambda_http::service_fn;
+use maedal::{config, telemetry};
+
+#[tokio::main(flavor = "current_thread")]
+async fn main() -> Result<(), lambda_http::Error> {
+    telemetry::start();
+    let app = &App { billing: Arc::new(config::billing()?), site: config::site()? };
+    lambda_http::run(service_fn(|request| async move { Ok::<_, Infallible>(handle(app, request).await) })).await
+}

@@ -1,0 +1,195 @@
+//! What a buyer sees and can do, through the handler as Lambda runs it.
+
+use checkout::{App, handle};
+use lambda_http::http::{Method, StatusCode, header};
+use lambda_http::{Body, Request, Response};
+use maedal::subscription::{EndReason, Subscription};
+use serde_json::{Value, json};
+use stack::{Error, get, text};
+
+async fn app() -> Result<App, Error> {
+    Ok(App { billing: stack::billing().await?, site: stack::site() })
+}
+
+/// A session of the plan `monthly`, and the path of its page.
+async fn session(app: &App, plan: &str, trial_days: u16) -> Result<(Subscription, String), Error> {
+    stack::monthly_plan(&app.billing, plan, trial_days).await?;
+    let id = stack::open_session(&app.billing).await?.id;
+    let session = app.billing.store.subscription(id).await?.ok_or("the session that was opened")?;
+    Ok((session, format!("/checkout/{id}")))
+}
+
+async fn put(app: &App, session: &mut Subscription) -> Result<(), Error> {
+    Ok(app.billing.store.put(session, app.billing.clock.now(), &app.billing.policy).await?)
+}
+
+async fn open_window(app: &App, path: &str) -> Result<Response<Body>, Error> {
+    let mut request = get(&format!("{path}/window"))?;
+    *request.method_mut() = Method::POST;
+    Ok(handle(app, request).await)
+}
+
+#[tokio::test]
+async fn a_sample_event_of_a_session_that_is_not_there_gets_a_page_that_says_so() -> Result<(), Error> {
+    let app = app().await?;
+    let events = stack::events("checkout")?;
+    assert_eq!(events.len(), 3);
+    for (name, event) in events {
+        let response = handle(&app, event).await;
+        assert_eq!(response.status(), StatusCode::NOT_FOUND, "{name}");
+    }
+    Ok(())
+}
+
+#[tokio::test]
+async fn the_page_says_what_is_charged_when_and_how_often() -> Result<(), Error> {
+    let app = app().await?;
+    let (_, path) = session(&app, "월간 구독", 0).await?;
+    let response = handle(&app, get(&path)?).await;
+    assert_eq!(response.status(), StatusCode::OK);
+    let page = text(&response);
+    for said in [
+        "<html lang=\"ko\">",
+        "월간 구독",
+        "9,900원 · 매월",
+        "오늘, 결제수단을 등록하는 즉시",
+        "2026년 12월 23일, 이후 매월",
+        "required",
+        "https://shop.example/cart?session_id=",
+    ] {
+        assert!(page.contains(said), "{said}");
+    }
+    assert!(page.len() < 30_000, "{} bytes", page.len());
+
+    let english = text(&handle(&app, get(&format!("{path}?lang=en"))?).await);
+    for said in ["<html lang=\"en\">", "9,900원 · every month", "23 December 2026, then every month"] {
+        assert!(english.contains(said), "{said}");
+    }
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_trial_says_when_the_first_charge_is() -> Result<(), Error> {
+    let app = app().await?;
+    let (_, path) = session(&app, "월간 구독", 14).await?;
+    let page = text(&handle(&app, get(&path)?).await);
+    assert!(page.contains("2026년 12월 7일 (14일 무료 체험 후)") && page.contains("2027년 1월 7일, 이후 매월"));
+    Ok(())
+}
+
+#[tokio::test]
+async fn every_page_guards_itself() -> Result<(), Error> {
+    let app = app().await?;
+    let (_, path) = session(&app, "월간 구독", 0).await?;
+    for address in [path.as_str(), "/checkout/nobody", "/elsewhere"] {
+        let response = handle(&app, get(address)?).await;
+        let headers = response.headers();
+        let policy = headers[header::CONTENT_SECURITY_POLICY].to_str()?;
+        for rule in ["default-src 'none'", "frame-ancestors 'none'", "base-uri 'none'", "https://cdn.iamport.kr"] {
+            assert!(policy.contains(rule), "{address}: {policy}");
+        }
+        assert!(!policy.contains("script-src 'unsafe-inline'"));
+        assert_eq!(headers[header::REFERRER_POLICY], "no-referrer");
+        assert_eq!(headers[header::CACHE_CONTROL], "no-store");
+        assert_eq!(headers[header::X_CONTENT_TYPE_OPTIONS], "nosniff");
+    }
+    Ok(())
+}
+
+#[tokio::test]
+async fn html_from_outside_is_shown_as_text() -> Result<(), Error> {
+    const HTML: &str = "\"><script>alert(1)</script>";
+    let mut app = app().await?;
+    app.site.merchant_name = HTML.to_owned();
+    let (mut session, path) = session(&app, HTML, 0).await?;
+    let checkout = session.checkout.as_mut().ok_or("an open session")?;
+    checkout.decline = Some(HTML.to_owned());
+    checkout.cancel_url = Some(format!("https://shop.example/{HTML}?{HTML}"));
+    put(&app, &mut session).await?;
+    let page = text(&handle(&app, get(&format!("{path}?lang={HTML}").replace(['<', '>', '"'], "%3C"))?).await);
+    assert!(page.contains("결제되지 않았습니다: &quot;&gt;&lt;script&gt;"));
+    assert!(!page.contains("<script>alert"));
+
+    session.start_trial(app.billing.clock.now());
+    put(&app, &mut session).await?;
+    assert!(!text(&handle(&app, get(&path)?).await).contains("<script>alert"));
+    Ok(())
+}
+
+#[tokio::test]
+async fn the_window_opens_with_the_servers_own_parameters() -> Result<(), Error> {
+    let app = app().await?;
+    let (session, path) = session(&app, "월간 구독", 0).await?;
+    for number in 1..=2 {
+        let response = open_window(&app, &path).await?;
+        assert_eq!(response.status(), StatusCode::OK);
+        assert_eq!(
+            serde_json::from_str::<Value>(&text(&response))?,
+            json!({ "user_code": "imp37739582", "request": {
+                "pg": "chai",
+                "pay_method": "trans",
+                "merchant_uid": format!("{}K{number:05}", session.id),
+                "name": "월간 구독",
+                "amount": 0,
+                "customer_uid": session.id,
+                "buyer_name": "홍길동",
+                "m_redirect_url": "https://pay.example/payments/complete",
+            }})
+        );
+    }
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_session_that_is_over_opens_no_window() -> Result<(), Error> {
+    let app = app().await?;
+    let (mut session, path) = session(&app, "월간 구독", 0).await?;
+    session.end(EndReason::CheckoutExpired, app.billing.clock.now());
+    put(&app, &mut session).await?;
+    assert_eq!(open_window(&app, &path).await?.status(), StatusCode::GONE);
+    let page = handle(&app, get(&path)?).await;
+    assert_eq!(page.status(), StatusCode::GONE);
+    assert!(text(&page).contains("결제된 것은 없습니다"));
+    Ok(())
+}
+
+#[tokio::test]
+async fn who_has_subscribed_sees_the_next_charge() -> Result<(), Error> {
+    let app = app().await?;
+    let (mut session, path) = session(&app, "월간 구독", 14).await?;
+    session.start_trial(app.billing.clock.now());
+    // Long after the first renewal.
+    session.checkout = None;
+    put(&app, &mut session).await?;
+    let page = text(&handle(&app, get(&path)?).await);
+    assert!(page.contains("무료 체험이 시작되었습니다") && page.contains("2026년 12월 7일 · 9,900원"));
+    assert_eq!(open_window(&app, &path).await?.status(), StatusCode::CONFLICT);
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_review_is_not_explained_to_the_buyer() -> Result<(), Error> {
+    let app = app().await?;
+    let (mut session, path) = session(&app, "월간 구독", 0).await?;
+    session.needs_review("amount 1 at I'mport".to_owned(), app.billing.clock.now());
+    put(&app, &mut session).await?;
+    let page = text(&handle(&app, get(&path)?).await);
+    assert!(page.contains("판매자가 연락드릴 때까지") && !page.contains("amount 1"));
+    Ok(())
+}
+
+#[tokio::test]
+async fn only_the_right_method_gets_in() -> Result<(), Error> {
+    let app = app().await?;
+    for (method, path, allow) in
+        [(Method::DELETE, "/checkout/x", "GET"), (Method::GET, "/dev/checkout/x/window", "POST")]
+    {
+        let mut request: Request = get(path)?;
+        *request.method_mut() = method;
+        let response = handle(&app, request).await;
+        assert_eq!(response.status(), StatusCode::METHOD_NOT_ALLOWED);
+        assert_eq!(response.headers()[header::ALLOW], allow);
+    }
+    assert_eq!(handle(&app, get("/checkout")?).await.status(), StatusCode::NOT_FOUND);
+    Ok(())
+}

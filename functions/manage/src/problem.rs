@@ -1,0 +1,126 @@
+//! What is wrong with a request, as a problem document (RFC 9457).
+
+use lambda_http::http::{HeaderName, HeaderValue, StatusCode, header};
+use lambda_http::{Body, Response};
+use maedal::billing::{OpenError, PutPlanError};
+use maedal::store::StoreError;
+use maedal::subscription::InvalidField;
+use serde::Serialize;
+use tracing::error;
+
+/// How long a caller waits before it asks a table again that could not answer, in seconds.
+const RETRY_AFTER: &str = "2";
+
+/// An error as an answer.
+#[derive(Debug)]
+pub(crate) struct Problem {
+    status: StatusCode,
+    detail: String,
+    field: Option<String>,
+    header: Option<(HeaderName, &'static str)>,
+}
+
+#[derive(Serialize)]
+struct Document<'a> {
+    r#type: &'static str,
+    title: &'static str,
+    status: u16,
+    detail: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    field: Option<&'a str>,
+}
+
+impl Problem {
+    /// `detail` names what is wrong and the way out.
+    pub(crate) fn new(status: StatusCode, detail: impl Into<String>) -> Self {
+        Self { status, detail: detail.into(), field: None, header: None }
+    }
+
+    /// A field that can't be as it is.
+    pub(crate) fn invalid(field: impl Into<String>, rule: impl AsRef<str>) -> Self {
+        Self::new(StatusCode::UNPROCESSABLE_ENTITY, "").of(field, rule.as_ref())
+    }
+
+    /// A header or a field that can't be read.
+    pub(crate) fn malformed(field: impl Into<String>, rule: &str) -> Self {
+        Self::new(StatusCode::BAD_REQUEST, "").of(field, rule)
+    }
+
+    pub(crate) fn not_found(detail: &str) -> Self {
+        Self::new(StatusCode::NOT_FOUND, detail)
+    }
+
+    pub(crate) fn wrong_method(allow: &'static str) -> Self {
+        let detail = format!("this path takes {allow} only");
+        Self { header: Some((header::ALLOW, allow)), ..Self::new(StatusCode::METHOD_NOT_ALLOWED, detail) }
+    }
+
+    fn of(mut self, field: impl Into<String>, rule: &str) -> Self {
+        let field = field.into();
+        self.detail = format!("{field}: {rule}");
+        self.field = Some(field);
+        self
+    }
+
+    pub(crate) fn into_response(self) -> Response<Body> {
+        let document = Document {
+            r#type: "about:blank",
+            title: self.status.canonical_reason().unwrap_or_default(),
+            status: self.status.as_u16(),
+            detail: &self.detail,
+            field: self.field.as_deref(),
+        };
+        let mut response = super::answer(self.status, &document);
+        response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
+        if let Some((name, value)) = self.header {
+            response.headers_mut().insert(name, HeaderValue::from_static(value));
+        }
+        response
+    }
+}
+
+impl From<InvalidField> for Problem {
+    fn from(invalid: InvalidField) -> Self {
+        Self::invalid(invalid.field, invalid.rule)
+    }
+}
+
+impl From<StoreError> for Problem {
+    fn from(error: StoreError) -> Self {
+        error!(%error, "the table could not do what the merchant asked for");
+        match error {
+            StoreError::Conflict { .. } | StoreError::Unavailable { .. } => Self {
+                header: Some((header::RETRY_AFTER, RETRY_AFTER)),
+                ..Self::new(
+                    StatusCode::SERVICE_UNAVAILABLE,
+                    "the table can't do this now. Send the same request again, with its Idempotency-Key",
+                )
+            },
+            StoreError::Defect { .. } => {
+                Self::new(StatusCode::INTERNAL_SERVER_ERROR, "this is a defect of ours; the log says more")
+            }
+        }
+    }
+}
+
+impl From<PutPlanError> for Problem {
+    fn from(error: PutPlanError) -> Self {
+        match error {
+            PutPlanError::Invalid(invalid) => invalid.into(),
+            PutPlanError::KeyReused => Self::new(StatusCode::CONFLICT, "").of("Idempotency-Key", &error.to_string()),
+            PutPlanError::Store(error) => error.into(),
+        }
+    }
+}
+
+impl From<OpenError> for Problem {
+    fn from(error: OpenError) -> Self {
+        match error {
+            OpenError::Invalid(invalid) => invalid.into(),
+            OpenError::UnknownPlan(_) => Self::invalid("plan", error.to_string()),
+            OpenError::CustomerUidTaken => Self::new(StatusCode::CONFLICT, "").of("customer_uid", &error.to_string()),
+            OpenError::KeyReused => Self::new(StatusCode::CONFLICT, "").of("Idempotency-Key", &error.to_string()),
+            OpenError::Store(error) => error.into(),
+        }
+    }
+}

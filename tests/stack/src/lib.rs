@@ -1,0 +1,102 @@
+//! A stack for one test of a handler: an embedded DynamoDB, a clock that stands still, and I'mport out of reach.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use jiff::{SignedDuration, Timestamp};
+use lambda_http::http::{Response, header};
+use lambda_http::{Body, Request};
+use maedal::aws::Aws;
+use maedal::billing::{Billing, CheckoutRequest, Opened, PlanRequest, Session};
+use maedal::clock::TestClock;
+use maedal::config::{Channel, SDK_URL, Site};
+use maedal::iamport::{Credentials, Https, Iamport};
+use maedal::ids::Ids;
+use maedal::store::{Buyer, Store, table};
+use maedal::subscription::{Interval, Policy, Won};
+
+/// Any failure: a test ends with it.
+pub type Error = Box<dyn std::error::Error + Send + Sync>;
+
+/// When it is.
+pub const NOW: &str = "2026-11-23T03:00:00Z";
+
+/// The use cases. Ids come from a seed: the first session of every stack has the same one.
+pub async fn billing() -> Result<Arc<Billing>, Error> {
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await?;
+    let client = Aws::local(format!("http://{}", listener.local_addr()?)).dynamodb();
+    let database = dynoxide::Database::memory()?;
+    tokio::spawn(dynoxide::server::serve_with_shutdown(listener, database, std::future::pending()));
+    table::create(&client, "maedal").await?;
+    let clock = Arc::new(TestClock::at(NOW.parse::<Timestamp>()?));
+    let credentials = Credentials { key: "key".to_owned(), secret: "secret".to_owned() };
+    // Port 9 discards; nobody listens there.
+    let iamport = Iamport::new("http://127.0.0.1:9", credentials, Arc::new(Https::new()?), clock.clone());
+    let store = Store::new(client, "maedal");
+    Ok(Arc::new(Billing { store, iamport, clock, policy: Policy::default(), ids: Ids::seeded(1) }))
+}
+
+/// The merchant's site, known by the name that requests come to.
+pub fn site() -> Site {
+    Site {
+        public_url: String::new(),
+        sdk_url: SDK_URL.to_owned(),
+        user_code: "imp37739582".to_owned(),
+        channel: Channel::default(),
+        session: SignedDuration::from_hours(1),
+        merchant_name: "매달 상점".to_owned(),
+    }
+}
+
+/// Puts the plan `monthly`, 9,900 won.
+pub async fn monthly_plan(billing: &Billing, name: &str, trial_days: u16) -> Result<(), Error> {
+    let request = PlanRequest {
+        name: name.to_owned(),
+        amount: Won::new(9_900),
+        currency: None,
+        tax_free: Won::ZERO,
+        interval: Interval::MONTHLY,
+        trial_days,
+        dunning: None,
+    };
+    billing.put_plan("monthly".parse()?, request, None).await?;
+    Ok(())
+}
+
+/// Opens a checkout session for the plan `monthly`.
+pub async fn open_session(billing: &Billing) -> Result<Session, Error> {
+    let request = CheckoutRequest {
+        plan: "monthly".parse()?,
+        customer_id: "customer-1".parse()?,
+        buyer: Buyer { name: Some("홍길동".to_owned()), ..Buyer::default() },
+        success_url: Some("https://shop.example/done?utm=1".to_owned()),
+        cancel_url: Some("https://shop.example/cart".to_owned()),
+        customer_uid: None,
+    };
+    let (Opened::New(session) | Opened::Repeat(session)) =
+        billing.open_checkout(request, None, "https://pay.example", SignedDuration::from_hours(1)).await?;
+    Ok(session)
+}
+
+/// The sample events of a function, by file name, read as Lambda would.
+pub fn events(function: &str) -> Result<Vec<(String, Request)>, Error> {
+    let folder = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../events").join(function);
+    let mut events = Vec::new();
+    for file in std::fs::read_dir(folder)? {
+        let path = file?.path();
+        let name = path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
+        events.push((name, lambda_http::request::from_str(&std::fs::read_to_string(path)?)?));
+    }
+    events.sort_by(|(a, _), (b, _)| a.cmp(b));
+    Ok(events)
+}
+
+/// A GET as a browser sends it.
+pub fn get(address: &str) -> Result<Request, Error> {
+    Ok(lambda_http::http::Request::get(address).header(header::HOST, "pay.example").body(Body::Empty)?)
+}
+
+/// An answer's body as text.
+pub fn text(response: &Response<Body>) -> String {
+    String::from_utf8_lossy(response.body()).into_owned()
+}

@@ -1,6 +1,5 @@
 //! Subscriptions: opened, confirmed, claimed, written back.
 
-use aws_sdk_dynamodb::error::SdkError;
 use aws_sdk_dynamodb::operation::update_item::UpdateItemError;
 use aws_sdk_dynamodb::operation::update_item::builders::UpdateItemFluentBuilder;
 use aws_sdk_dynamodb::types::{
@@ -233,8 +232,9 @@ impl Store {
                 .condition_expression(format!(
                     "due_at = :due_at AND due_at <= :now AND attribute_exists(next_charge) \
                      AND attribute_not_exists(in_flight) AND paid_through < next_charge.period \
-                     AND next_charge.until > :now AND {breaker} AND {statuses}"
+                     AND next_charge.#until > :now AND {breaker} AND {statuses}"
                 ))
+                .expression_attribute_names("#until", "until")
                 .expression_attribute_values(":due_at", n(due_at.as_millisecond())),
             Guard::Seen(version, intent) => update
                 .update_expression(format!("SET #version = #version + :one, in_flight = :intent, {CLAIMED}, {shift}"))
@@ -459,24 +459,15 @@ impl Store {
                 self.meter.wrote(output.consumed_capacity());
                 Ok(from_item(output.attributes.unwrap_or_default(), task)?)
             }
-            Err(SdkError::ServiceError(e)) => {
+            Err(error) => {
                 self.meter.failed();
-                match e.into_err() {
-                    UpdateItemError::ConditionalCheckFailedException(failed) => {
-                        let found = failed.item.map(|item| from_item(item, task)).transpose()?;
+                match error.as_service_error() {
+                    Some(UpdateItemError::ConditionalCheckFailedException(failed)) => {
+                        let found = failed.item.clone().map(|item| from_item(item, task)).transpose()?;
                         Err(Taken::Found(found.map(Box::new)))
                     }
-                    other => Err(Taken::Store(StoreError::Unavailable {
-                        task,
-                        reason: aws_sdk_dynamodb::error::ProvideErrorMetadata::code(&other)
-                            .unwrap_or("no code")
-                            .to_owned(),
-                    })),
+                    Some(_) | None => Err(Taken::Store(StoreError::from_sdk(task, &error))),
                 }
-            }
-            Err(e) => {
-                self.meter.failed();
-                Err(Taken::Store(StoreError::from_sdk(task, &e)))
             }
         }
     }

@@ -130,7 +130,7 @@ impl World {
         loop {
             let now = self.stack.clock.now();
             let next = self.stack.next_happening().await.expect("the table answers").unwrap_or(end);
-            if next >= end {
+            if next >= end || now >= end {
                 return self.at(end).await;
             }
             // What stays due comes again with the next minutes.

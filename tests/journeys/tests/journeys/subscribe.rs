@@ -67,7 +67,11 @@ async fn the_window_is_asked_for_exactly_as_the_guide_says() {
             "m_redirect_url": format!("{}/payments/complete", world.stack.url),
         })
     );
-    assert_eq!(second["request"]["merchant_uid"], MerchantUid::window(id, 2).to_string(), "each opening has its own name");
+    assert_eq!(
+        second["request"]["merchant_uid"],
+        MerchantUid::window(id, 2).to_string(),
+        "each opening has its own name"
+    );
 }
 
 #[tokio::test]
@@ -202,7 +206,9 @@ async fn whatever_goes_wrong_at_imports_side_the_ledger_is_right_later() {
             let id = world.session("coffee").await;
             let landing = world.buyer.subscribe(id).await.unwrap();
             assert!(
-                landing.status.is_success() || landing.status.is_redirection() || landing.status == StatusCode::SERVICE_UNAVAILABLE,
+                landing.status.is_success()
+                    || landing.status.is_redirection()
+                    || landing.status == StatusCode::SERVICE_UNAVAILABLE,
                 "{call:?} {trouble:?}: {landing:?}"
             );
             let refused = matches!((call, trouble), (Call::Again, Fault::Refuse { .. }));

@@ -59,7 +59,7 @@ impl Billing {
     /// Makes one attempt, if the claim holds.
     pub async fn charge(&self, id: SubscriptionId, guard: &Guard) -> Result<Charged, StoreError> {
         match self.store.claim(id, guard, self.now()).await {
-            Ok(claimed) => self.send(claimed).await,
+            Ok(claimed) => Box::pin(self.send(claimed)).await,
             Err(Taken::Found(found)) => Ok(Charged::NotClaimed(found)),
             Err(Taken::Store(error)) => Err(error),
         }
@@ -70,7 +70,7 @@ impl Billing {
         let Some(intent) = claimed.in_flight.clone() else { return Ok(Charged::NotClaimed(Some(Box::new(claimed)))) };
         match self.late_payment(claimed.id, intent.period, intent.attempt - 1).await {
             Ok(None) => (),
-            Ok(Some((name, paid))) => return self.settle_by_earlier(claimed, name, &paid).await,
+            Ok(Some((name, paid))) => return Box::pin(self.settle_by_earlier(claimed, name, &paid)).await,
             Err(error) => return self.doubt(claimed, true, None, &error.to_string()).await,
         }
         let held_up = claimed.claimed_at.is_none_or(|at| self.now().duration_since(at) > SEND_WITHIN);
@@ -87,9 +87,9 @@ impl Billing {
             tax_free: (tax_free > Won::ZERO).then_some(tax_free),
         };
         match self.iamport.again(&again).await {
-            Ok(Answer::Done(payment)) => self.settle_by_answer(claimed, &intent, &payment).await,
+            Ok(Answer::Done(payment)) => Box::pin(self.settle_by_answer(claimed, &intent, &payment)).await,
             Ok(Answer::Refused { message, .. } | Answer::NotFound { message }) => {
-                self.settle_by_refusal(claimed, &intent, message).await
+                Box::pin(self.settle_by_refusal(claimed, &intent, message)).await
             }
             Err(error) => {
                 let unsent = error.surely_unsent();

@@ -1,5 +1,6 @@
 //! Opening a checkout session: the merchant's backend asks, the buyer's browser gets the address.
 
+use crate::subscription::period::FOREVER;
 use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 
@@ -141,7 +142,7 @@ impl Billing {
         for _ in 0..TRIES {
             let now = self.now();
             let id = SubscriptionId::new(self.ids.next(now));
-            let expires_at = now.saturating_add(life).unwrap_or(Timestamp::MAX);
+            let expires_at = now.saturating_add(life).unwrap_or(FOREVER);
             let session = Session { id, url: format!("{public_url}/checkout/{id}"), expires_at };
             let checkout = Checkout {
                 expires_at,

@@ -57,7 +57,7 @@ impl Billing {
                 };
             }
             match self.store.claim_again(&seen, now).await {
-                Ok(claimed) => return self.send(claimed).await,
+                Ok(claimed) => return Box::pin(self.send(claimed)).await,
                 Err(Taken::Store(error)) => return Err(error),
                 Err(Taken::Found(None)) => return Ok(Charged::NotClaimed(None)),
                 Err(Taken::Found(Some(current))) => {

@@ -64,7 +64,7 @@ impl Billing {
         }
         // Most of what is due is a renewal inside the charge window: claim it without reading it first.
         let seen = if due.due_at <= now && self.policy.charge_window.is_open(now) {
-            match self.charge(due.subscription, &Guard::Due(due.due_at)).await? {
+            match Box::pin(self.charge(due.subscription, &Guard::Due(due.due_at))).await? {
                 Charged::NotClaimed(found) => found.map(|found| *found),
                 charged @ (Charged::Paid(_) | Charged::Declined(_) | Charged::InDoubt(_) | Charged::NeedsReview(_)) => {
                     return Ok(Worked::Charged(charged));
@@ -74,7 +74,7 @@ impl Billing {
             self.store.subscription(due.subscription).await?
         };
         match seen {
-            Some(seen) => self.advance(seen).await,
+            Some(seen) => Box::pin(self.advance(seen)).await,
             None => {
                 info!(subscription = %due.subscription, outcome = "unknown", "a step of a subscription that isn't there");
                 Ok(Worked::Unknown)
@@ -95,7 +95,7 @@ impl Billing {
                 }
                 Step::Charge(intent) => {
                     let guard = Guard::Seen(seen.version, Box::new(intent));
-                    match self.charge(seen.id, &guard).await? {
+                    match Box::pin(self.charge(seen.id, &guard)).await? {
                         Charged::NotClaimed(None) => return Ok(Worked::Unknown),
                         Charged::NotClaimed(Some(current)) if current.version != seen.version => {
                             seen = *current;
@@ -108,7 +108,7 @@ impl Billing {
                         | Charged::NotClaimed(Some(_))) => return Ok(Worked::Charged(charged)),
                     }
                 }
-                Step::Resolve => return self.resolve(seen).await.map(Worked::Charged),
+                Step::Resolve => return Box::pin(self.resolve(seen)).await.map(Worked::Charged),
                 Step::CheckWindows => match self.look_for_billing_key(&mut seen).await? {
                     Look::Found => Ok(()),
                     Look::Nothing => {
@@ -192,7 +192,7 @@ impl Billing {
         match self.late_payment(seen.id, seen.period, seen.attempts).await {
             Ok(None) => Ok(Look::Nothing),
             Ok(Some((name, paid))) => {
-                self.record_seen(seen.clone(), name, &paid).await?;
+                Box::pin(self.record_seen(seen.clone(), name, &paid)).await?;
                 match self.store.subscription(seen.id).await? {
                     Some(current) => {
                         *seen = current;

@@ -1,5 +1,6 @@
 //! Subscriptions: opened, confirmed, claimed, written back.
 
+use crate::subscription::period::FOREVER;
 use aws_sdk_dynamodb::operation::update_item::UpdateItemError;
 use aws_sdk_dynamodb::operation::update_item::builders::UpdateItemFluentBuilder;
 use aws_sdk_dynamodb::types::{
@@ -148,7 +149,7 @@ impl Store {
 
     /// Counts an opening of the payment window, before it opens, and returns the session with the new count.
     pub async fn open_window(&self, id: SubscriptionId, now: Timestamp) -> Result<Subscription, Taken> {
-        let look_at = now.saturating_add(WINDOW_LOOK).unwrap_or(Timestamp::MAX);
+        let look_at = now.saturating_add(WINDOW_LOOK).unwrap_or(FOREVER);
         let update = self
             .update(&Key::subscription(id))
             .update_expression(

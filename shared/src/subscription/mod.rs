@@ -25,6 +25,7 @@ pub mod won;
 
 use jiff::Timestamp;
 use jiff::fmt::serde::timestamp::millisecond;
+use period::FOREVER;
 use serde::{Deserialize, Serialize};
 
 pub use charge::{Charge, ChargeStatus, Intent};
@@ -183,7 +184,7 @@ pub const CONFIRM_GRACE: jiff::SignedDuration = jiff::SignedDuration::from_hours
 impl Checkout {
     /// When the session closes for good.
     pub fn closes_at(&self) -> Timestamp {
-        self.expires_at.saturating_add(CHECKOUT_GRACE).unwrap_or(Timestamp::MAX)
+        self.expires_at.saturating_add(CHECKOUT_GRACE).unwrap_or(FOREVER)
     }
 }
 

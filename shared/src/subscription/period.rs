@@ -7,6 +7,9 @@ use serde::{Deserialize, Serialize};
 /// Korea's time zone, compiled in: a Lambda has no time zone database.
 pub const SEOUL: TimeZone = jiff::tz::get!("Asia/Seoul");
 
+/// Never, as a moment: the table keeps milliseconds, and the calendar's own end has none that read back.
+pub const FOREVER: Timestamp = Timestamp::constant(253_370_764_800, 0);
+
 /// The moment as clocks in Korea show it.
 pub fn in_seoul(t: Timestamp) -> Zoned {
     t.to_zoned(SEOUL)
@@ -53,7 +56,7 @@ impl Interval {
     /// When period `period` starts. Always counted from the anchor, so that nothing drifts: the 31st of January is
     /// followed by the 28th of February and the 31st of March.
     ///
-    /// Past the end of the calendar (the year 9999) it is the end of the calendar.
+    /// Past the end of the calendar it is [`FOREVER`].
     pub fn start_of(self, period: u32, anchor: Timestamp) -> Timestamp {
         let n = i64::from(period.saturating_sub(1)) * i64::from(self.count);
         let elapsed = match self.unit {
@@ -62,7 +65,9 @@ impl Interval {
             Unit::Month => Span::new().try_months(n),
             Unit::Year => Span::new().try_years(n),
         };
-        elapsed.and_then(|elapsed| in_seoul(anchor).checked_add(elapsed)).map_or(Timestamp::MAX, |z| z.timestamp())
+        elapsed
+            .and_then(|elapsed| in_seoul(anchor).checked_add(elapsed))
+            .map_or(FOREVER, |z| z.timestamp().min(FOREVER))
     }
 
     /// When period `period` ends: when the next one starts.
@@ -86,7 +91,7 @@ impl Interval {
 
 /// `days` calendar days after `t`, at the same time of day in Korea.
 pub fn days_after(t: Timestamp, days: u16) -> Timestamp {
-    in_seoul(t).checked_add(i64::from(days).days()).map_or(Timestamp::MAX, |z| z.timestamp())
+    in_seoul(t).checked_add(i64::from(days).days()).map_or(FOREVER, |z| z.timestamp())
 }
 
 #[cfg(test)]

@@ -1,5 +1,6 @@
 //! What is next for a subscription, and when. One pure function decides; every function of the stack only executes.
 
+use super::period::FOREVER;
 use jiff::{SignedDuration, Timestamp};
 
 use super::charge::Intent;
@@ -191,8 +192,8 @@ impl Subscription {
     /// Until when the current period may be charged.
     fn charge_until(&self, policy: &Policy) -> Timestamp {
         match policy.missed {
-            MissedPeriods::Skip => self.start_of(self.period.saturating_add(1)).unwrap_or(Timestamp::MAX),
-            MissedPeriods::ChargeEach => Timestamp::MAX,
+            MissedPeriods::Skip => self.start_of(self.period.saturating_add(1)).unwrap_or(FOREVER),
+            MissedPeriods::ChargeEach => FOREVER,
         }
     }
 
@@ -208,7 +209,7 @@ impl Subscription {
     pub(super) fn breaker_opens(&self) -> Timestamp {
         match self.claims[CLAIMS_A_DAY - 1] {
             0 => Timestamp::UNIX_EPOCH,
-            oldest => Timestamp::from_millisecond(oldest).map_or(Timestamp::MAX, |t| after(t, BREAKER_SPAN)),
+            oldest => Timestamp::from_millisecond(oldest).map_or(FOREVER, |t| after(t, BREAKER_SPAN)),
         }
     }
 
@@ -219,5 +220,5 @@ impl Subscription {
 }
 
 pub(super) fn after(t: Timestamp, span: SignedDuration) -> Timestamp {
-    t.saturating_add(span).unwrap_or(Timestamp::MAX)
+    t.saturating_add(span).unwrap_or(FOREVER)
 }

@@ -1,1 +1,303 @@
-//! Later.
+//! Renewals by the charge protocol, rule by rule.
+
+use jiff::SignedDuration;
+use journeys::{World, monthly, no_money, seoul};
+use maedal::billing::{Charged, Worked};
+use maedal::store::Guard;
+use maedal::subscription::{CLAIMS_A_DAY, Status, Won};
+use serde_json::json;
+use simulator::{Call, Fault, Rule};
+
+/// The budget: claim, `again`, settle; at most 8 write units, no read.
+#[tokio::test]
+async fn a_renewal_is_three_network_calls_eight_write_units_and_no_read() {
+    let world = World::new().await;
+    let id = world.subscribed("coffee").await;
+    for month in ["2026-12-23T10:01", "2027-01-23T10:01"] {
+        world.stack.clock.set(seoul(month));
+        // The token is one call for half an hour of work.
+        let _ = world.stack.billing.iamport.payments_of(maedal::subscription::MerchantUid::window(id, 1)).await;
+        let due = world.due(id).await;
+        let (table, iamport) = (world.stack.billing.store.meter().usage(), world.stack.billing.iamport.calls());
+        let worked = world.stack.billing.work(&due).await.unwrap();
+        assert!(matches!(worked, Worked::Charged(Charged::Paid(_))), "{worked:?}");
+        let table = world.stack.billing.store.meter().usage() - table;
+        assert_eq!((table.calls, world.stack.billing.iamport.calls() - iamport), (2, 1));
+        assert_eq!(table.read_units, 0.0);
+        assert!(table.write_units <= 8.0, "{table:?}");
+    }
+    world.reconciled(&[id]).await;
+}
+
+#[tokio::test]
+async fn a_month_end_anchor_is_kept() {
+    let world = World::new().await;
+    world.stack.clock.set(seoul("2027-01-31T10:00"));
+    let id = world.subscribed("coffee").await;
+    for (moment, charges) in [
+        ("2027-02-28T09:59", 1),
+        ("2027-02-28T10:02", 2),
+        ("2027-03-30T10:02", 2),
+        ("2027-03-31T10:02", 3),
+        ("2027-04-30T10:02", 4),
+    ] {
+        world.live_until(seoul(moment)).await;
+        assert_eq!(world.outcomes(id).await.len(), charges, "{moment}");
+    }
+}
+
+/// Who subscribes at 23:50 is charged at once, and renews at nine the next morning; the anchor stays.
+#[tokio::test]
+async fn a_renewal_outside_the_charge_window_waits_for_its_opening() {
+    let world = World::new().await;
+    world.stack.clock.set(seoul("2026-11-23T23:50"));
+    let id = world.subscribed("coffee").await;
+    world.live_until(seoul("2026-12-24T08:59")).await;
+    assert_eq!(world.outcomes(id).await, ["paid"]);
+    world.live_until(seoul("2026-12-24T09:02")).await;
+    assert_eq!(world.outcomes(id).await, ["paid", "paid"]);
+    assert_eq!(world.subscription(id).await.start_of(3), Some(seoul("2027-01-23T23:50")));
+}
+
+#[tokio::test]
+async fn a_message_that_comes_twice_early_late_or_for_nobody_charges_once() {
+    let world = World::new().await;
+    let id = world.subscribed("coffee").await;
+    let due = world.due(id).await;
+    let early = world.stack.billing.work(&due).await.unwrap();
+    assert!(matches!(early, Worked::NotDue(_)), "{early:?}");
+
+    world.stack.clock.set(seoul("2026-12-23T10:01"));
+    let (one, other) = tokio::join!(world.stack.billing.work(&due), world.stack.billing.work(&due));
+    let paid = [one.unwrap(), other.unwrap()].iter().filter(|w| matches!(w, Worked::Charged(Charged::Paid(_)))).count();
+    assert_eq!(paid, 1, "one of two workers");
+    let late = world.stack.billing.work(&due).await.unwrap();
+    assert!(matches!(late, Worked::NotDue(_)), "{late:?}");
+    assert_eq!(world.payments(), 2);
+
+    let mut nobody = due.clone();
+    nobody.subscription = "01ARZ3NDEKTSV4RRFFQ69G5FAV".parse().unwrap();
+    assert_eq!(world.stack.billing.work(&nobody).await.unwrap(), Worked::Unknown);
+    world.reconciled(&[id]).await;
+}
+
+/// Rules 2 to 4: an attempt in doubt keeps its name, blocks, and is looked up until it is known.
+#[tokio::test]
+async fn an_attempt_whose_answer_was_lost_is_resolved_by_its_own_name() {
+    let world = World::new().await;
+    let id = world.subscribed("coffee").await;
+    world.fault(Rule::always(Fault::WebhookLost).on(Call::Webhook));
+    world.fault(Rule::once(Call::Again, Fault::CutAfterEffect));
+    world.at(seoul("2026-12-23T10:01")).await;
+    assert!(world.subscription(id).await.in_flight.is_some());
+    assert_eq!(world.outcomes(id).await, ["paid"]);
+
+    // A worker that comes meanwhile changes nothing.
+    let due = world.due(id).await;
+    world.stack.billing.work(&due).await.unwrap();
+    assert_eq!(world.payments(), 2);
+
+    world.live_until(seoul("2026-12-23T10:08")).await;
+    assert_eq!(world.outcomes(id).await, ["paid", "paid"]);
+    assert!(world.ledger(id).await.charges[1].was_in_doubt);
+    assert_eq!(world.payments(), 2);
+    world.reconciled(&[id]).await;
+}
+
+/// Rule 3: finding nothing proves nothing until the settle delay has passed; then the same name is sent again.
+#[tokio::test]
+async fn an_attempt_that_never_arrived_is_sent_again_under_the_same_name() {
+    let world = World::new().await;
+    let id = world.subscribed("coffee").await;
+    world.fault(Rule::once(Call::Again, Fault::CutBeforeEffect));
+    world.at(seoul("2026-12-23T10:01")).await;
+    world.live_until(seoul("2026-12-23T10:10")).await;
+    assert_eq!(world.payments(), 1, "looked up, and not sent again yet");
+
+    world.live_until(seoul("2026-12-23T11:05")).await;
+    assert_eq!(world.outcomes(id).await, ["paid", "paid"]);
+    let charges = world.ledger(id).await.charges;
+    assert_eq!((charges[1].period, charges[1].attempt), (2, 1));
+    world.reconciled(&[id]).await;
+}
+
+/// I'mport gets to a request minutes after its connection was cut: the settle delay is there for this.
+#[tokio::test]
+async fn an_attempt_that_arrives_late_is_not_sent_again_before() {
+    let world = World::new().await;
+    let id = world.subscribed("coffee").await;
+    world.fault(Rule::always(Fault::WebhookLost).on(Call::Webhook));
+    world.fault(Rule::once(Call::Again, Fault::CutThenEffect(SignedDuration::from_mins(8))));
+    world.live_until(seoul("2026-12-23T12:00")).await;
+    assert_eq!(world.outcomes(id).await, ["paid", "paid"]);
+    assert_eq!(world.payments(), 2);
+    world.reconciled(&[id]).await;
+}
+
+/// A lookup that misses for a while must not lead to a second payment.
+#[tokio::test]
+async fn a_payment_that_i_mport_shows_late_is_found_later() {
+    let world = World::new().await;
+    let id = world.subscribed("coffee").await;
+    world.fault(Rule::always(Fault::WebhookLost).on(Call::Webhook));
+    world.fault(Rule::once(Call::Again, Fault::CutAfterEffect));
+    world.fault(Rule::always(Fault::LookupMiss(SignedDuration::from_mins(7))).on(Call::Lookup));
+    world.live_until(seoul("2026-12-23T12:00")).await;
+    assert_eq!(world.outcomes(id).await, ["paid", "paid"]);
+    assert_eq!(world.payments(), 2);
+}
+
+/// Rule 4's end: what can't be resolved in seven days goes to a person, and is not charged again.
+#[tokio::test]
+async fn what_cannot_be_resolved_in_seven_days_needs_review() {
+    let world = World::new().await;
+    let id = world.subscribed("coffee").await;
+    world.fault(Rule::always(Fault::WebhookLost).on(Call::Webhook));
+    world.fault(Rule::once(Call::Again, Fault::CutAfterEffect));
+    world.fault(Rule::always(Fault::ErrorBeforeEffect(503)).on(Call::Lookup));
+    world.live_until(seoul("2026-12-30T09:00")).await;
+    assert_eq!(world.subscription(id).await.status, Status::Active);
+    world.live_until(seoul("2027-01-02T09:00")).await;
+    assert_eq!(world.subscription(id).await.status, Status::NeedsReview);
+    world.no_faults();
+    world.live_until(seoul("2027-03-02T09:00")).await;
+    assert_eq!(world.payments(), 2, "nothing is charged while a person has it");
+}
+
+/// Rule 5: a decline that turns into a payment counts, and the retry that follows is not sent.
+#[tokio::test]
+async fn a_decline_that_turns_into_a_payment_is_found_before_the_retry() {
+    let world = World::new().await;
+    let id = world.subscribed("coffee").await;
+    world.fault(Rule::always(Fault::WebhookLost).on(Call::Webhook));
+    world.fault(Rule::once(Call::Again, Fault::LatePaid(SignedDuration::from_hours(3))));
+    world.live_until(seoul("2026-12-23T10:02")).await;
+    assert_eq!(world.outcomes(id).await, ["paid", "declined"]);
+    assert_eq!(world.subscription(id).await.status, Status::PastDue);
+
+    world.live_until(seoul("2026-12-24T10:10")).await;
+    assert_eq!(world.outcomes(id).await, ["paid", "paid"]);
+    assert_eq!(world.subscription(id).await.status, Status::Active);
+    assert_eq!(world.payments(), 2, "no second attempt was made");
+    world.reconciled(&[id]).await;
+}
+
+/// Rule 5's other half: where the period was paid meanwhile, the late payment goes back at once.
+#[tokio::test]
+async fn a_period_that_is_paid_twice_gives_the_later_payment_back() {
+    let world = World::new().await;
+    let id = world.subscribed("coffee").await;
+    // The first attempt is declined, and pays an hour after the second attempt has.
+    world.fault(Rule::once(Call::Again, Fault::LatePaid(SignedDuration::from_hours(26))));
+    world.live_until(seoul("2026-12-24T10:10")).await;
+    assert_eq!(world.outcomes(id).await, ["paid", "declined", "paid"]);
+    world.live_until(seoul("2026-12-24T13:00")).await;
+
+    let ledger = world.ledger(id).await;
+    let late = &ledger.charges[1];
+    assert!(late.duplicate && late.refunded == Won::new(9_900) && late.refund.is_none(), "{late:?}");
+    assert_eq!(ledger.refunds.len(), 1);
+    assert_eq!(ledger.standing(), Won::new(19_800));
+    world.reconciled(&[id]).await;
+}
+
+/// Rule 6: a payment of another amount is never taken for the one that was meant.
+#[tokio::test]
+async fn a_payment_that_is_not_what_was_meant_needs_review() {
+    let world = World::new().await;
+    let id = world.subscribed("coffee").await;
+    world.stack.clock.set(seoul("2026-12-23T10:01"));
+    // Somebody with the merchant's credentials charges the same name with another amount, while our call is lost.
+    let name = maedal::subscription::MerchantUid::charge(id, 2, 1);
+    let other = maedal::iamport::Again {
+        customer_uid: &id.into(),
+        merchant_uid: name,
+        amount: Won::new(100),
+        name: "매달 커피",
+        tax_free: None,
+    };
+    world.stack.billing.iamport.again(&other).await.unwrap();
+    world.live_until(seoul("2026-12-23T12:00")).await;
+    let subscription = world.subscription(id).await;
+    assert_eq!((subscription.status, subscription.paid_through), (Status::NeedsReview, 1));
+    let reason = subscription.review.unwrap().reason;
+    assert!(reason.contains("100원") && reason.contains("9,900원"), "{reason}");
+    world.live_until(seoul("2027-02-23T12:00")).await;
+    assert_eq!(world.payments(), 2);
+}
+
+/// Rule 7: the write itself refuses more attempts in a day than the breaker allows, whoever asks.
+#[tokio::test]
+async fn the_breaker_bounds_the_attempts_of_a_day() {
+    let world = World::new().await;
+    let id = world.session("coffee").await;
+    world.fault(Rule::always(no_money()).on(Call::Again));
+    for _ in 0..CLAIMS_A_DAY + 2 {
+        world.buyer.subscribe(id).await.unwrap();
+        world.after(SignedDuration::from_mins(2)).await;
+    }
+    assert_eq!(world.payments(), CLAIMS_A_DAY);
+
+    // A claim by hand fares no better.
+    let seen = world.subscription(id).await;
+    let intent = seen.next_charge(world.stack.billing.clock.now(), &world.stack.billing.policy);
+    if let Some(intent) = intent {
+        let guard = Guard::Seen(seen.version, Box::new(intent));
+        let charged = world.stack.billing.charge(id, &guard).await.unwrap();
+        assert!(matches!(charged, Charged::NotClaimed(_)), "{charged:?}");
+    }
+    assert_eq!(world.payments(), CLAIMS_A_DAY);
+}
+
+#[tokio::test]
+async fn periods_missed_while_the_system_slept_are_skipped_by_default() {
+    let world = World::new().await;
+    let id = world.subscribed("coffee").await;
+    world.at(seoul("2027-03-25T12:00")).await;
+    world.live_until(seoul("2027-03-26T12:00")).await;
+    let periods: Vec<u32> = world.ledger(id).await.charges.iter().map(|charge| charge.period).collect();
+    assert_eq!(periods, [1, 5], "only the current one is charged");
+    assert_eq!(world.subscription(id).await.start_of(6), Some(seoul("2027-04-23T10:00")));
+    world.reconciled(&[id]).await;
+}
+
+#[tokio::test]
+async fn periods_missed_can_be_charged_each_once() {
+    let mut options = sandbox::Options::default();
+    options.policy.missed = maedal::subscription::MissedPeriods::ChargeEach;
+    let world = World::with(options).await;
+    let id = world.subscribed("coffee").await;
+    world.at(seoul("2027-03-25T12:00")).await;
+    world.live_until(seoul("2027-03-27T12:00")).await;
+    let periods: Vec<u32> = world.ledger(id).await.charges.iter().map(|charge| charge.period).collect();
+    assert_eq!(periods, [1, 2, 3, 4, 5]);
+    world.reconciled(&[id]).await;
+}
+
+/// A clock that jumps back makes nothing due, and charges nothing twice.
+#[tokio::test]
+async fn a_clock_that_jumps_back_charges_nothing_twice() {
+    let world = World::new().await;
+    let id = world.subscribed("coffee").await;
+    world.at(seoul("2026-12-23T10:01")).await;
+    world.at(seoul("2026-11-25T10:00")).await;
+    world.at(seoul("2026-12-23T10:02")).await;
+    assert_eq!(world.outcomes(id).await, ["paid", "paid"]);
+    world.reconciled(&[id]).await;
+}
+
+#[tokio::test]
+async fn a_plan_of_days_renews_daily() {
+    let world = World::new().await;
+    world
+        .put_plan("daily", json!({ "name": "날마다", "amount": 1_000, "interval": { "unit": "day", "count": 1 } }))
+        .await;
+    world
+        .put_plan("yearly", json!({ "name": "해마다", "amount": 99_000, "interval": { "unit": "year", "count": 1 } }))
+        .await;
+    let (daily, yearly) = (world.subscribed("daily").await, world.subscribed("yearly").await);
+    world.live_until(seoul("2026-12-03T10:02")).await;
+    assert_eq!(world.outcomes(daily).await.len(), 11);
+    assert_eq!(world.outcomes(yearly).await.len(), 1);
+    let _ = monthly();
+}

@@ -1,1 +1,122 @@
-//! Later.
+//! What follows a declined renewal.
+
+use journeys::{World, no_money, seoul};
+use maedal::subscription::{AfterDunning, EndReason, Status};
+use sandbox::Options;
+use sandbox::buyer::Button;
+use simulator::{Call, Fault, Rule};
+
+#[tokio::test]
+async fn a_soft_decline_is_retried_on_days_1_3_5_and_7_and_then_canceled() {
+    let world = World::new().await;
+    let id = world.subscribed("coffee").await;
+    world.fault(Rule::always(no_money()).on(Call::Again));
+    for (moment, attempts) in [
+        ("2026-12-23T10:02", 2),
+        ("2026-12-24T09:59", 2),
+        ("2026-12-24T10:04", 3),
+        ("2026-12-26T10:04", 4),
+        ("2026-12-28T10:04", 5),
+        ("2026-12-30T10:04", 6),
+    ] {
+        world.live_until(seoul(moment)).await;
+        assert_eq!(world.outcomes(id).await.len(), attempts, "{moment}");
+        assert_eq!(world.subscription(id).await.status, Status::PastDue);
+    }
+    world.live_until(seoul("2026-12-31T12:00")).await;
+    let subscription = world.subscription(id).await;
+    assert_eq!(subscription.status, Status::Canceled);
+    assert_eq!(subscription.ended.map(|ended| ended.reason), Some(EndReason::Unpaid));
+    world.live_until(seoul("2027-03-01T12:00")).await;
+    assert_eq!(world.outcomes(id).await.len(), 6);
+    world.reconciled(&[id]).await;
+}
+
+#[tokio::test]
+async fn a_renewal_that_is_paid_late_keeps_its_anchor() {
+    let world = World::new().await;
+    let id = world.subscribed("coffee").await;
+    world.fault(Rule::always(no_money()).on(Call::Again).times(2));
+    world.live_until(seoul("2026-12-26T12:00")).await;
+    assert_eq!(world.outcomes(id).await, ["paid", "declined", "declined", "paid"]);
+    let subscription = world.subscription(id).await;
+    assert_eq!(subscription.status, Status::Active);
+    assert_eq!(subscription.listed_at, Some(seoul("2027-01-23T10:00")));
+    assert_eq!(subscription.dunning, None);
+    world.reconciled(&[id]).await;
+}
+
+#[tokio::test]
+async fn what_is_left_unpaid_stays_past_due_and_is_charged_no_more() {
+    let mut options = Options::default();
+    options.policy.dunning.then = AfterDunning::LeaveUnpaid;
+    let world = World::with(options).await;
+    let id = world.subscribed("coffee").await;
+    world.fault(Rule::always(no_money()).on(Call::Again));
+    world.live_until(seoul("2027-03-01T12:00")).await;
+    assert_eq!(world.outcomes(id).await.len(), 6);
+    assert_eq!(world.subscription(id).await.status, Status::PastDue);
+}
+
+#[tokio::test]
+async fn a_deleted_billing_key_is_not_retried() {
+    let world = World::new().await;
+    let id = world.subscribed("coffee").await;
+    let refusal = Fault::Refuse { code: 1, message: "등록되지 않은 구매자입니다.".into() };
+    world.fault(Rule::once(Call::Again, refusal));
+    world.live_until(seoul("2026-12-30T12:00")).await;
+    let subscription = world.subscription(id).await;
+    assert_eq!((subscription.status, subscription.can_be_charged()), (Status::PastDue, false));
+    assert_eq!(world.outcomes(id).await, ["paid", "declined"], "no retry can help");
+    world.live_until(seoul("2027-01-01T12:00")).await;
+    assert_eq!(world.subscription(id).await.status, Status::Canceled);
+    world.reconciled(&[id]).await;
+}
+
+/// `code` other than 0 may mean that the name is paid already: only the look-up says.
+#[tokio::test]
+async fn a_refusal_of_a_paid_name_is_a_payment() {
+    let world = World::new().await;
+    let id = world.subscribed("coffee").await;
+    world.fault(Rule::always(Fault::WebhookLost).on(Call::Webhook));
+    // The first send has its effect behind our back, long after the look-up: the second is refused as paid.
+    world.fault(Rule::once(Call::Again, Fault::CutThenEffect(jiff::SignedDuration::from_mins(55))));
+    world.live_until(seoul("2026-12-23T10:58")).await;
+    world.live_until(seoul("2026-12-23T13:00")).await;
+    assert_eq!(world.outcomes(id).await, ["paid", "paid"]);
+    assert_eq!(world.payments(), 2);
+    world.reconciled(&[id]).await;
+}
+
+#[tokio::test]
+async fn a_plan_may_have_its_own_dunning() {
+    let world = World::new().await;
+    let plan = serde_json::json!({
+        "name": "엄격", "amount": 5_000, "interval": journeys::monthly(),
+        "dunning": { "retry_days": [2], "then": "cancel" },
+    });
+    world.put_plan("strict", plan).await;
+    let id = world.subscribed("strict").await;
+    world.fault(Rule::always(no_money()).on(Call::Again));
+    world.live_until(seoul("2026-12-27T12:00")).await;
+    assert_eq!(world.outcomes(id).await.len(), 3);
+    assert_eq!(world.subscription(id).await.status, Status::Canceled);
+}
+
+/// A window that was declined leaves the subscription as it was.
+#[tokio::test]
+async fn a_canceled_subscription_is_not_woken_by_its_old_window() {
+    let world = World::new().await;
+    let id = world.session("coffee").await;
+    let window = world.buyer.open_window(id).await.unwrap();
+    let back = world.buyer.press(&window, Button::Approve).await.unwrap().unwrap();
+    world.buyer.come_back(&back).await.unwrap();
+    world.fault(Rule::always(no_money()).on(Call::Again));
+    world.live_until(seoul("2027-01-02T12:00")).await;
+    assert_eq!(world.subscription(id).await.status, Status::Canceled);
+    let charges = world.outcomes(id).await.len();
+    world.buyer.come_back(&back).await.unwrap();
+    world.live_until(seoul("2027-02-02T12:00")).await;
+    assert_eq!(world.outcomes(id).await.len(), charges);
+    assert_eq!(world.subscription(id).await.status, Status::Canceled);
+}

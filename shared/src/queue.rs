@@ -32,6 +32,10 @@ pub struct Hint {
     pub imp_uid: String,
     /// Our name for it.
     pub merchant_uid: String,
+    /// What tells this hint from others about the same payment. The queue drops a repeat for minutes after the first was
+    /// followed, so one that announces something newer must not look like it. Nothing else comes of it.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub mark: String,
 }
 
 impl Message {
@@ -48,7 +52,9 @@ impl Message {
     pub fn deduplication_id(&self) -> String {
         match self {
             Self::Step(due) => due.step_id(),
-            Self::Hint(hint) => format!("hint-{}", digest(&format!("{} {}", hint.imp_uid, hint.merchant_uid))),
+            Self::Hint(hint) => {
+                format!("hint-{}", digest(&format!("{} {} {}", hint.imp_uid, hint.merchant_uid, hint.mark)))
+            }
         }
     }
 }

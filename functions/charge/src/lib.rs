@@ -66,7 +66,7 @@ async fn handle_message(app: &App, message: &SqsMessage) -> bool {
                 Ok(_) => return true,
                 Err(failure) => failure,
             },
-            Ok(Heard::Handled(_) | Heard::Known | Heard::NotOurs) => return true,
+            Ok(Heard::Handled(_) | Heard::Known | Heard::Undecided | Heard::NotOurs) => return true,
             Err(HearError::Store(failure)) => failure,
             Err(HearError::Iamport(failure)) => {
                 warn!(message_id, %failure, outcome = "again", "I'mport can't be asked about a webhook yet");

@@ -1,10 +1,11 @@
 //! The body of a webhook: JSON or form-urlencoded, as the merchant has set it in I'mport's console.
 
-use maedal::queue::Hint;
+use jiff::Timestamp;
+use maedal::queue::{Hint, digest};
 use serde::Deserialize;
 
 /// What I'mport sends (PortOne V1, webhook guide). All of it can be forged.
-#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 pub struct Notice {
     /// I'mport's name for the payment.
     pub imp_uid: String,
@@ -23,12 +24,12 @@ pub struct Notice {
 pub struct ShapeError(pub &'static str);
 
 impl Notice {
-    /// Reads a body. The content type says which of the two it should be; one that says neither is tried as both.
+    /// Reads a body. The content type says which of the two it should be. One that lies is read all the same: nothing in it
+    /// is believed, and to refuse it would lose it.
     pub fn read(content_type: &str, body: &[u8]) -> Result<Self, ShapeError> {
         let kind = content_type.split(';').next().unwrap_or("").trim().to_ascii_lowercase();
         let notice = match kind.as_str() {
-            "application/json" => Self::from_json(body),
-            "application/x-www-form-urlencoded" => Self::from_form(body),
+            "application/x-www-form-urlencoded" => Self::from_form(body).or_else(|| Self::from_json(body)),
             _ => Self::from_json(body).or_else(|| Self::from_form(body)),
         };
         let notice = notice.ok_or(ShapeError("not a webhook: imp_uid and merchant_uid are needed"))?;
@@ -57,12 +58,19 @@ impl Notice {
                 _ => (),
             }
         }
-        Some(notice)
+        (!notice.imp_uid.is_empty() && !notice.merchant_uid.is_empty()).then_some(notice)
     }
 
-    /// The part that is followed: which payment to ask I'mport about.
-    pub fn hint(&self) -> Hint {
-        Hint { imp_uid: self.imp_uid.clone(), merchant_uid: self.merchant_uid.clone() }
+    /// The part that is followed: which payment to ask I'mport about. A cancellation is told from others by its id, or by
+    /// the time at which we heard of it.
+    pub fn hint(&self, now: Timestamp) -> Hint {
+        let mark = match (self.status.as_deref(), &self.cancellation_id) {
+            (Some("cancelled"), Some(id)) => digest(id),
+            (Some("cancelled"), None) => now.as_millisecond().to_string(),
+            (Some(word @ ("paid" | "failed" | "ready")), _) => word.to_owned(),
+            (Some(_) | None, _) => String::new(),
+        };
+        Hint { imp_uid: self.imp_uid.clone(), merchant_uid: self.merchant_uid.clone(), mark }
     }
 }
 

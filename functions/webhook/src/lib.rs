@@ -59,14 +59,18 @@ pub async fn handle(app: &App, request: Request) -> Response<Body> {
     if app.recent.has(&notice, now) {
         return answer(StatusCode::OK, "heard");
     }
-    match tokio::time::timeout(PATIENCE, app.billing.hear(&notice.hint())).await {
+    match tokio::time::timeout(PATIENCE, app.billing.hear(&notice.hint(now))).await {
         Ok(Ok(Heard::NotOurs)) => answer(StatusCode::OK, "not ours"),
         Ok(Ok(heard)) => {
+            let heard_all = heard != Heard::Undecided;
             if let Heard::Due(due) = heard {
                 // Where the queue doesn't take it, the step is in the index all the same.
                 let _ = tokio::time::timeout(QUEUE_PATIENCE, app.queue.send(&[Message::Step(due)])).await;
             }
-            app.recent.add(&notice, now);
+            // What I'mport hasn't decided yet may be news at the next repeat, unless that is what it says.
+            if heard_all || notice.status.as_deref() == Some("ready") {
+                app.recent.add(&notice, now);
+            }
             answer(StatusCode::OK, "heard")
         }
         Ok(Err(failure)) => keep(app, &notice, &failure.to_string()).await,
@@ -76,7 +80,9 @@ pub async fn handle(app: &App, request: Request) -> Response<Body> {
 
 async fn keep(app: &App, notice: &Notice, reason: &str) -> Response<Body> {
     warn!(reason, outcome = "queued", "a webhook can't be followed now");
-    match tokio::time::timeout(QUEUE_PATIENCE, app.queue.send(&[Message::Hint(notice.hint())])).await {
+    match tokio::time::timeout(QUEUE_PATIENCE, app.queue.send(&[Message::Hint(notice.hint(app.billing.clock.now()))]))
+        .await
+    {
         Ok(Ok(failed)) if failed.is_empty() => answer(StatusCode::OK, "kept for later"),
         Ok(Ok(_) | Err(_)) | Err(_) => {
             error!(outcome = "refused", "a webhook could be neither followed nor kept");

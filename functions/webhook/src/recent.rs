@@ -5,6 +5,8 @@ use std::sync::{Mutex, PoisonError};
 
 use jiff::{SignedDuration, Timestamp};
 
+use maedal::queue::digest;
+
 use crate::body::Notice;
 
 /// How long a repeat is known for.
@@ -12,15 +14,15 @@ const MOMENT: SignedDuration = SignedDuration::from_secs(30);
 /// How many are remembered; a flood beyond it is looked up.
 const MOST: usize = 1_000;
 
-/// The memory of one instance.
+/// The memory of one instance: digests, since a notice may be long.
 #[derive(Debug, Default)]
-pub struct Recent(Mutex<BTreeMap<Notice, Timestamp>>);
+pub struct Recent(Mutex<BTreeMap<String, Timestamp>>);
 
 impl Recent {
     /// Whether the same notice was followed within the last moment.
     pub fn has(&self, notice: &Notice, now: Timestamp) -> bool {
         let seen = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        seen.get(notice).is_some_and(|at| now.duration_since(*at) < MOMENT)
+        seen.get(&key(notice)).is_some_and(|at| now.duration_since(*at) < MOMENT)
     }
 
     /// Remembers a notice that was followed. Cancellations without an id are not: two of one payment look the same.
@@ -33,7 +35,11 @@ impl Recent {
             seen.retain(|_, at| now.duration_since(*at) < MOMENT);
         }
         if seen.len() < MOST {
-            seen.insert(notice.clone(), now);
+            seen.insert(key(notice), now);
         }
     }
+}
+
+fn key(notice: &Notice) -> String {
+    digest(&format!("{notice:?}"))
 }

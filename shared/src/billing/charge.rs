@@ -140,7 +140,8 @@ impl Billing {
         }
     }
 
-    /// Settles the attempt in flight by the first payment; the others of the same name go back.
+    /// Settles the attempt in flight by the first payment; the others of the same name go back. What went back of the first
+    /// meanwhile enters the ledger, too.
     pub(super) async fn settle_all_paid(
         &self,
         claimed: Subscription,
@@ -149,8 +150,9 @@ impl Billing {
         others: &[IamportPayment],
     ) -> Result<Charged, StoreError> {
         let settled = self.settle_paid(claimed, intent, first).await?;
-        for other in others {
-            self.record(intent.merchant_uid, other).await?;
+        let given_back = Some(first).filter(|first| first.cancel_amount() > Won::ZERO);
+        for payment in given_back.into_iter().chain(others) {
+            self.record(intent.merchant_uid, payment).await?;
         }
         Ok(settled)
     }

@@ -21,7 +21,9 @@ pub enum Heard {
     Due(Due),
     /// The books had it already, or there is nothing to have.
     Known,
-    /// No name of ours, no subscription of ours, or no payment at I'mport.
+    /// I'mport has decided nothing yet, or doesn't show it yet.
+    Undecided,
+    /// No name of ours, no subscription of ours, or no payment of that name at I'mport.
     NotOurs,
 }
 
@@ -37,48 +39,61 @@ pub enum HearError {
 }
 
 impl Billing {
-    /// Follows a hint: our own key first (no call to I'mport for what isn't ours), then I'mport, then the books.
+    /// Follows a hint: our own key first (no call to I'mport for a name that we haven't made), then I'mport, then the books.
     pub async fn hear(&self, hint: &Hint) -> Result<Heard, HearError> {
         let (Ok(name), Ok(imp_uid)) = (hint.merchant_uid.parse::<MerchantUid>(), hint.imp_uid.parse::<ImpUid>()) else {
             return Ok(Heard::NotOurs);
         };
         let Some(subscription) = self.store.subscription(name.subscription).await? else { return Ok(Heard::NotOurs) };
-        // A name that we have not made yet is a forger's.
-        let made = match name.purpose {
-            Purpose::Window { number } => number <= subscription.windows,
-            Purpose::Charge { period, attempt } => {
-                let next = subscription.attempts.saturating_add(1);
-                (period, attempt) <= (subscription.period, next)
-            }
-        };
-        if !made {
-            return Ok(Heard::NotOurs);
-        }
-        let Some(payment) = self.iamport.payment(&imp_uid).await? else {
-            return Ok(Heard::NotOurs);
-        };
-        if payment.merchant_uid != hint.merchant_uid {
-            return Ok(Heard::NotOurs);
-        }
         let heard = match name.purpose {
-            Purpose::Window { .. } => self.hear_of_window(name, &payment).await?,
-            Purpose::Charge { .. } => self.hear_of_charge(subscription, name, &payment).await?,
+            Purpose::Window { number } => self.hear_of_window(&subscription, name, number, &imp_uid).await?,
+            Purpose::Charge { period, attempt } => {
+                self.hear_of_charge(subscription, name, (period, attempt), &imp_uid).await?
+            }
         };
         info!(merchant_uid = %name, %imp_uid, outcome = ?heard, "webhook");
         Ok(heard)
     }
 
-    async fn hear_of_window(&self, name: MerchantUid, payment: &IamportPayment) -> Result<Heard, StoreError> {
-        Ok(match self.record_billing_key(name, payment).await? {
-            Confirmation::Confirmed(subscription) => {
-                let due = self.is_due(&subscription).then_some(subscription.listed_at).flatten();
-                match due {
-                    Some(due_at) => Heard::Due(Due { subscription: subscription.id, charge: None, due_at }),
-                    None => Heard::Known,
-                }
-            }
-            Confirmation::NotYet | Confirmation::Refused(_) => Heard::Known,
+    /// The payment, if it has this name: a forger may send any two together.
+    async fn shown(&self, name: MerchantUid, imp_uid: &ImpUid) -> Result<Option<IamportPayment>, CallError> {
+        let payment = self.iamport.payment(imp_uid).await?;
+        Ok(payment.filter(|payment| payment.merchant_uid == name.to_string()))
+    }
+
+    async fn hear_of_window(
+        &self,
+        subscription: &Subscription,
+        name: MerchantUid,
+        number: u32,
+        imp_uid: &ImpUid,
+    ) -> Result<Heard, HearError> {
+        if number > subscription.windows {
+            return Ok(Heard::NotOurs);
+        }
+        if subscription.payment_method.as_ref().is_some_and(|method| method.window >= number) {
+            return Ok(self.what_follows(subscription));
+        }
+        // A billing key of a session that is over is of no use, whatever became of it.
+        if subscription.status.is_over() {
+            return Ok(Heard::Known);
+        }
+        let Some(payment) = self.shown(name, imp_uid).await? else { return Ok(Heard::NotOurs) };
+        Ok(match self.record_billing_key(name, &payment).await? {
+            Confirmation::Confirmed(subscription) => self.what_follows(&subscription),
+            Confirmation::NotYet => Heard::Undecided,
+            Confirmation::Refused(_) => Heard::Known,
         })
+    }
+
+    /// The billing key is recorded: the step that it makes due.
+    fn what_follows(&self, subscription: &Subscription) -> Heard {
+        if !self.is_due(subscription) {
+            return Heard::Known;
+        }
+        // The step is due since now, whenever the index lists it: a claim compares the time only to save a read.
+        let due_at = subscription.listed_at.unwrap_or_else(|| self.now());
+        Heard::Due(Due { subscription: subscription.id, charge: None, due_at })
     }
 
     fn is_due(&self, subscription: &Subscription) -> bool {
@@ -99,23 +114,36 @@ impl Billing {
         &self,
         subscription: Subscription,
         name: MerchantUid,
-        payment: &IamportPayment,
+        (period, attempt): (u32, u32),
+        imp_uid: &ImpUid,
     ) -> Result<Heard, HearError> {
-        if payment.was_paid() {
-            return Ok(match self.record_seen(subscription, name, payment).await? {
-                Recorded::New(_) => Heard::Handled("payment"),
-                Recorded::Known(charge) if charge.refunded < payment.cancel_amount() => Heard::Handled("refund"),
-                Recorded::Known(_) | Recorded::Unknown => Heard::Known,
-                Recorded::NeedsReview => {
-                    warn!(merchant_uid = %name, outcome = "needs_review", "a payment isn't what was meant");
-                    Heard::Handled("needs_review")
-                }
-            });
-        }
         let intent = subscription.in_flight.clone().filter(|intent| intent.merchant_uid == name);
-        let (PaymentStatus::Failed, Some(intent), Some(_)) = (&payment.status, intent, &subscription.doubt) else {
-            return Ok(Heard::Known);
+        let Some(intent) = intent else {
+            // Every attempt that was ever sent is in flight or in the ledger. Whoever has the merchant's code can pay under
+            // any other name, and nothing comes of it.
+            if (period, attempt) > (subscription.period, subscription.attempts) {
+                return Ok(Heard::NotOurs);
+            }
+            let known = self.store.charges_of(subscription.id, period).await?;
+            if known.iter().all(|charge| charge.attempt != attempt) {
+                return Ok(Heard::NotOurs);
+            }
+            return match self.shown(name, imp_uid).await? {
+                None => Ok(Heard::NotOurs),
+                Some(payment) if payment.was_paid() => {
+                    Ok(told(&self.record_known(subscription, &known, name, &payment).await?, name, &payment))
+                }
+                Some(payment) => Ok(not_paid(&payment)),
+            };
         };
+        let Some(payment) = self.shown(name, imp_uid).await? else { return Ok(Heard::NotOurs) };
+        if payment.was_paid() {
+            return Ok(told(&self.record_seen(subscription, name, &payment).await?, name, &payment));
+        }
+        // Without doubt, its worker is about to hear the same.
+        if payment.status != PaymentStatus::Failed || subscription.doubt.is_none() {
+            return Ok(not_paid(&payment));
+        }
         // A failure settles an attempt in doubt, if no other payment of its name says otherwise.
         match weigh(self.iamport.payments_of(name).await?) {
             Evidence::Paid(first, others) => self.settle_all_paid(subscription, &intent, &first, &others).await?,
@@ -125,5 +153,24 @@ impl Billing {
             Evidence::Failed { .. } | Evidence::Undecided | Evidence::Nothing => return Ok(Heard::Known),
         };
         Ok(Heard::Handled("decline"))
+    }
+}
+
+fn told(recorded: &Recorded, name: MerchantUid, payment: &IamportPayment) -> Heard {
+    match recorded {
+        Recorded::New(_) => Heard::Handled("payment"),
+        Recorded::Known(charge) if charge.refunded < payment.cancel_amount() => Heard::Handled("refund"),
+        Recorded::Known(_) | Recorded::Unknown => Heard::Known,
+        Recorded::NeedsReview => {
+            warn!(merchant_uid = %name, outcome = "needs_review", "a payment isn't what was meant");
+            Heard::Handled("needs_review")
+        }
+    }
+}
+
+fn not_paid(payment: &IamportPayment) -> Heard {
+    match payment.status {
+        PaymentStatus::Failed | PaymentStatus::Cancelled => Heard::Known,
+        PaymentStatus::Ready | PaymentStatus::Paid | PaymentStatus::Other(_) => Heard::Undecided,
     }
 }

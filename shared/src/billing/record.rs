@@ -38,29 +38,46 @@ impl Billing {
         name: MerchantUid,
         paid: &IamportPayment,
     ) -> Result<Recorded, StoreError> {
-        let Purpose::Charge { period, attempt } = name.purpose else { return Ok(Recorded::Unknown) };
+        let Purpose::Charge { period, .. } = name.purpose else { return Ok(Recorded::Unknown) };
         if let Some(intent) = seen.in_flight.clone().filter(|intent| intent.merchant_uid == name) {
             self.settle_paid(seen, &intent, paid).await?;
-        } else {
-            let known = self.store.charges_of(seen.id, period).await?;
-            if let Some(charge) = known.iter().find(|c| c.payment().is_some_and(|p| p.imp_uid.as_str() == paid.imp_uid))
-            {
-                self.record_refunds(charge, paid).await?;
-                return Ok(Recorded::Known(Box::new(charge.clone())));
-            }
-            // The amount that was asked for then; the plan's, where the ledger has lost the attempt.
-            let amount = known.iter().find(|c| c.attempt == attempt).map_or(seen.plan.terms.amount, |c| c.amount);
-            let meant = Meant { merchant_uid: name, amount, customer_uid: &seen.customer_uid };
-            match meant.verify(paid) {
-                Ok(payment) => self.record_verified(LatePayment { merchant_uid: name, amount, payment }).await?,
-                Err(difference) => {
-                    self.review(seen, difference).await?;
-                    return Ok(Recorded::NeedsReview);
-                }
+            return self.recorded(name, period, paid).await;
+        }
+        let known = self.store.charges_of(seen.id, period).await?;
+        self.record_known(seen, &known, name, paid).await
+    }
+
+    /// As [`Billing::record_seen`], of a name that isn't in flight, where `known`, the charges of its period, have just
+    /// been read, too.
+    pub(super) async fn record_known(
+        &self,
+        seen: Subscription,
+        known: &[Charge],
+        name: MerchantUid,
+        paid: &IamportPayment,
+    ) -> Result<Recorded, StoreError> {
+        let Purpose::Charge { period, attempt } = name.purpose else { return Ok(Recorded::Unknown) };
+        if let Some(charge) = known.iter().find(|c| is_of(c, paid)) {
+            self.record_refunds(charge, paid).await?;
+            return Ok(Recorded::Known(Box::new(charge.clone())));
+        }
+        // The amount that was asked for then; the plan's, where the ledger has lost the attempt.
+        let amount = known.iter().find(|c| c.attempt == attempt).map_or(seen.plan.terms.amount, |c| c.amount);
+        let meant = Meant { merchant_uid: name, amount, customer_uid: &seen.customer_uid };
+        match meant.verify(paid) {
+            Ok(payment) => self.record_verified(LatePayment { merchant_uid: name, amount, payment }).await?,
+            Err(difference) => {
+                self.review(seen, difference).await?;
+                return Ok(Recorded::NeedsReview);
             }
         }
+        self.recorded(name, period, paid).await
+    }
+
+    /// The payment has just been settled: what went back of it since enters the ledger, too.
+    async fn recorded(&self, name: MerchantUid, period: u32, paid: &IamportPayment) -> Result<Recorded, StoreError> {
         let charges = self.store.charges_of(name.subscription, period).await?;
-        match charges.into_iter().find(|c| c.payment().is_some_and(|p| p.imp_uid.as_str() == paid.imp_uid)) {
+        match charges.into_iter().find(|c| is_of(c, paid)) {
             Some(charge) => {
                 self.record_refunds(&charge, paid).await?;
                 Ok(Recorded::New(Box::new(charge)))
@@ -108,4 +125,9 @@ impl Billing {
         }
         Err(StoreError::Conflict { task: "record a late payment" })
     }
+}
+
+/// Whether the ledger has `paid` as this charge.
+fn is_of(charge: &Charge, paid: &IamportPayment) -> bool {
+    charge.payment().is_some_and(|payment| payment.imp_uid.as_str() == paid.imp_uid)
 }

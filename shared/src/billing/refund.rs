@@ -17,6 +17,8 @@ const SOON: SignedDuration = SignedDuration::from_mins(5);
 const DAILY: SignedDuration = SignedDuration::from_hours(24);
 /// After so many tries a person must look.
 const MOST_TRIES: u32 = 8;
+/// A transaction holds at most 100 writes.
+const MOST_AT_ONCE: usize = 90;
 
 /// What came of a refund's step.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -93,10 +95,7 @@ impl Billing {
             }
             let Some(payment) = charge.payment().cloned() else { return Ok(()) };
             let known = self.store.refunds_of(charge.subscription, &payment.imp_uid).await?;
-            let refunds: Vec<Refund> = shown_refunds(&charge, &payment.imp_uid, shown)
-                .into_iter()
-                .filter(|refund| known.iter().all(|k| k.cancellation_id != refund.cancellation_id))
-                .collect();
+            let refunds = new_refunds(&charge, &payment.imp_uid, shown, &known);
             let mut is = charge.clone();
             is.refunded = shown.cancel_amount();
             is.refund = still_open(&charge, is.refunded);
@@ -132,8 +131,10 @@ fn still_open(charge: &Charge, refunded: Won) -> Option<RefundIntent> {
     })
 }
 
-/// I'mport's cancellations of a payment, as refunds.
-fn shown_refunds(charge: &Charge, imp_uid: &ImpUid, shown: &IamportPayment) -> Vec<Refund> {
+/// The refunds that I'mport shows and the ledger doesn't have. With those that it has they add up to what went back: where
+/// the history can't be told apart, doesn't add up or isn't there (some gateways show a sum only), one entry makes up the
+/// difference.
+fn new_refunds(charge: &Charge, imp_uid: &ImpUid, shown: &IamportPayment, known: &[Refund]) -> Vec<Refund> {
     let refund = |cancellation_id: String, amount, refunded_at, reason: &str| Refund {
         subscription: charge.subscription,
         merchant_uid: charge.merchant_uid,
@@ -143,23 +144,106 @@ fn shown_refunds(charge: &Charge, imp_uid: &ImpUid, shown: &IamportPayment) -> V
         refunded_at,
         reason: reason.chars().take(200).collect(),
     };
-    if shown.cancel_history.is_empty() {
-        // Some gateways show a sum and no history.
-        let total = shown.cancel_amount();
-        let step = total.saturating_sub(charge.refunded);
-        return vec![refund(format!("total-{}", total.get()), step, None, "")];
+    let sum = |refunds: &[Refund]| refunds.iter().map(|refund| refund.amount).sum::<Won>();
+    let named = names(shown).into_iter().zip(&shown.cancel_history);
+    let new: Vec<Refund> = named
+        .filter(|(name, _)| known.iter().all(|known| known.cancellation_id != *name))
+        .map(|(name, c)| refund(name, c.amount().unwrap_or(Won::ZERO), c.cancelled_at(), &c.reason))
+        .collect();
+    let (total, before) = (shown.cancel_amount(), sum(known));
+    if before + sum(&new) == total && new.len() <= MOST_AT_ONCE {
+        return new;
     }
-    let entries = shown.cancel_history.iter().enumerate();
-    entries
-        .map(|(place, c)| {
-            // Cancellations before 2024-02 have no id; their place in the history is as good.
-            let id = c.cancellation_id.clone().filter(|id| !id.is_empty() && id.len() <= 100);
-            refund(
-                id.unwrap_or_else(|| format!("nth-{place}")),
-                c.amount().unwrap_or(Won::ZERO),
-                c.cancelled_at(),
-                &c.reason,
-            )
-        })
-        .collect()
+    match total.saturating_sub(before) {
+        Won::ZERO => Vec::new(),
+        rest => vec![refund(format!("total-{}", total.get()), rest, None, "")],
+    }
+}
+
+/// A name for each cancellation, the same however often and in whatever order I'mport shows them. Those before 2024-02 have
+/// no id: their time and amount stand in, and a number where two are alike.
+fn names(shown: &IamportPayment) -> Vec<String> {
+    let mut names: Vec<String> = Vec::with_capacity(shown.cancel_history.len());
+    for c in &shown.cancel_history {
+        let id = c.cancellation_id.clone().filter(|id| !id.is_empty() && id.len() <= 100);
+        let name = id.unwrap_or_else(|| {
+            let at = c.cancelled_at().map_or(0, jiff::Timestamp::as_second);
+            let alike = format!("at-{at}-{}-", c.amount().unwrap_or(Won::ZERO).get());
+            let before = names.iter().filter(|name| name.starts_with(&alike)).count();
+            format!("{alike}{before}")
+        });
+        names.push(name);
+    }
+    names
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{Value, json};
+
+    use super::*;
+    use crate::subscription::{ChargeStatus, MerchantUid};
+
+    fn shown(total: u64, history: &Value) -> IamportPayment {
+        let payment = json!({ "imp_uid": "imp_1", "amount": 10_000, "cancel_amount": total, "status": "cancelled",
+            "cancel_history": history });
+        serde_json::from_value(payment).unwrap()
+    }
+
+    fn charge() -> Charge {
+        let id = SubscriptionId::new(ulid::Ulid::from_parts(1, 2));
+        Charge {
+            subscription: id,
+            period: 1,
+            attempt: 1,
+            merchant_uid: MerchantUid::charge(id, 1, 1),
+            amount: Won::new(10_000),
+            status: ChargeStatus::Declined { reason: String::new(), imp_uid: None },
+            settled_at: jiff::Timestamp::UNIX_EPOCH,
+            was_in_doubt: false,
+            duplicate: false,
+            further: false,
+            refunded: Won::ZERO,
+            refund: None,
+        }
+    }
+
+    /// The amounts that the ledger has after I'mport has shown one after the other.
+    fn amounts(shown: &[IamportPayment]) -> Vec<u64> {
+        let mut known = Vec::new();
+        for shown in shown {
+            known.extend(new_refunds(&charge(), &"imp_1".parse().unwrap(), shown, &known));
+            assert_eq!(known.iter().map(|r| r.amount).sum::<Won>(), shown.cancel_amount());
+        }
+        known.iter().map(|refund| refund.amount.get()).collect()
+    }
+
+    fn old(amount: u64, at: i64) -> Value {
+        json!({ "amount": amount, "cancelled_at": at, "pg_tid": "t" })
+    }
+
+    #[test]
+    fn a_history_without_ids_may_come_in_any_order() {
+        let first = shown(3_000, &json!([old(3_000, 10)]));
+        for history in [json!([old(3_000, 10), old(7_000, 20)]), json!([old(7_000, 20), old(3_000, 10)])] {
+            assert_eq!(amounts(&[first.clone(), shown(10_000, &history), shown(10_000, &history)]), [3_000, 7_000]);
+        }
+    }
+
+    #[test]
+    fn two_that_are_alike_are_two() {
+        let history = json!([old(3_000, 10), old(3_000, 10)]);
+        assert_eq!(amounts(&[shown(6_000, &history)]), [3_000, 3_000]);
+    }
+
+    #[test]
+    fn a_history_that_is_missing_or_does_not_add_up_is_made_up_for() {
+        assert_eq!(amounts(&[shown(3_000, &json!([])), shown(10_000, &Value::Null)]), [3_000, 7_000]);
+        // The sum came first, and its parts later.
+        let parts = json!([{ "amount": 3_000, "cancellation_id": "a" }, { "amount": 7_000, "cancellation_id": "b" }]);
+        assert_eq!(amounts(&[shown(3_000, &json!([])), shown(10_000, &parts)]), [3_000, 7_000]);
+        // More than a transaction holds.
+        let many: Vec<Value> = (0..200).map(|at| old(50, at)).collect();
+        assert_eq!(amounts(&[shown(10_000, &json!(many))]), [10_000]);
+    }
 }

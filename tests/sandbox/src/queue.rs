@@ -163,7 +163,7 @@ mod tests {
     use super::*;
 
     fn hint(imp_uid: &str, merchant_uid: &str) -> Message {
-        Message::Hint(Hint { imp_uid: imp_uid.into(), merchant_uid: merchant_uid.into() })
+        Message::Hint(Hint { imp_uid: imp_uid.into(), merchant_uid: merchant_uid.into(), mark: String::new() })
     }
 
     #[tokio::test]

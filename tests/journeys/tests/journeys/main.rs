@@ -9,3 +9,5 @@ mod dunning;
 mod refund;
 mod subscribe;
 mod webhook;
+mod webhook_bodies;
+mod webhook_orders;

@@ -21,6 +21,7 @@ pub mod iamport;
 pub mod ids;
 pub mod pages;
 pub mod queue;
+pub mod secret;
 pub mod store;
 pub mod subscription;
 pub mod telemetry;

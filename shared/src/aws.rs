@@ -82,6 +82,33 @@ impl Aws {
         config.set_endpoint_url(std::env::var("AWS_ENDPOINT_URL_SQS").ok().or_else(|| self.endpoint.clone()));
         aws_sdk_sqs::Client::from_conf(config.build())
     }
+
+    /// An EventBridge client. `AWS_ENDPOINT_URL_EVENTBRIDGE` moves it alone.
+    pub fn eventbridge(&self) -> aws_sdk_eventbridge::Client {
+        let mut config = aws_sdk_eventbridge::Config::builder()
+            .behavior_version(aws_sdk_eventbridge::config::BehaviorVersion::latest())
+            .region(aws_sdk_eventbridge::config::Region::new(self.region.clone()))
+            .credentials_provider(self.credentials.clone())
+            .http_client(http_client())
+            .retry_config(RetryConfig::standard())
+            .timeout_config(timeouts());
+        config.set_endpoint_url(std::env::var("AWS_ENDPOINT_URL_EVENTBRIDGE").ok().or_else(|| self.endpoint.clone()));
+        aws_sdk_eventbridge::Client::from_conf(config.build())
+    }
+
+    /// A Secrets Manager client. `AWS_ENDPOINT_URL_SECRETS_MANAGER` moves it alone.
+    pub fn secretsmanager(&self) -> aws_sdk_secretsmanager::Client {
+        let mut config = aws_sdk_secretsmanager::Config::builder()
+            .behavior_version(aws_sdk_secretsmanager::config::BehaviorVersion::latest())
+            .region(aws_sdk_secretsmanager::config::Region::new(self.region.clone()))
+            .credentials_provider(self.credentials.clone())
+            .http_client(http_client())
+            .retry_config(RetryConfig::standard())
+            .timeout_config(timeouts());
+        config
+            .set_endpoint_url(std::env::var("AWS_ENDPOINT_URL_SECRETS_MANAGER").ok().or_else(|| self.endpoint.clone()));
+        aws_sdk_secretsmanager::Client::from_conf(config.build())
+    }
 }
 
 /// A variable that a function can't run without.

@@ -8,8 +8,9 @@ use serde::Serialize;
 use crate::aws::{Aws, MissingVariable};
 use crate::billing::Billing;
 use crate::clock::{Clock, SystemClock};
-use crate::iamport::{Credentials, Https, Iamport, PRODUCTION_URL};
+use crate::iamport::{Credentials, Https, Iamport, NoVault, PRODUCTION_URL, Vault};
 use crate::ids::Ids;
+use crate::secret::Secret;
 use crate::store::Store;
 use crate::subscription::{AfterDunning, ChargeWindow, DeclineRules, DunningPolicy, MissedPeriods, Policy};
 
@@ -175,11 +176,25 @@ pub fn store() -> Result<Store, ConfigError> {
     Ok(Store::new(Aws::from_env()?.dynamodb(), needed("TABLE_NAME")?))
 }
 
-/// All that a use case needs: the table, I'mport (`IMP_KEY`, `IMP_SECRET`, `IAMPORT_URL`), the policy, the system's clock.
+/// All that a use case needs: the table, I'mport, the policy, the system's clock.
+///
+/// I'mport is at `IAMPORT_URL`, else where it is. Its credentials are in the secret `IMP_SECRET_ARN`, which is read at
+/// the first call; on a developer's machine in `IMP_KEY` and `IMP_SECRET`.
 pub fn billing() -> Result<Billing, ConfigError> {
+    match var("IMP_SECRET_ARN") {
+        Some(arn) => billing_with(Secret::new(Aws::from_env()?.secretsmanager(), arn)),
+        None => billing_with(Credentials { key: needed("IMP_KEY")?, secret: needed("IMP_SECRET")? }),
+    }
+}
+
+/// As [`billing`], for a function that never calls I'mport and has no secret of its.
+pub fn billing_without_iamport() -> Result<Billing, ConfigError> {
+    billing_with(NoVault)
+}
+
+fn billing_with(vault: impl Vault) -> Result<Billing, ConfigError> {
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
-    let credentials = Credentials { key: needed("IMP_KEY")?, secret: needed("IMP_SECRET")? };
     let url = var("IAMPORT_URL").unwrap_or_else(|| PRODUCTION_URL.to_owned());
-    let iamport = Iamport::new(url, credentials, Arc::new(Https::new()?), clock.clone());
+    let iamport = Iamport::new(url, vault, Arc::new(Https::new()?), clock.clone());
     Ok(Billing { store: store()?, iamport, clock, policy: policy()?, ids: Ids::random() })
 }

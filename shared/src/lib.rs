@@ -7,18 +7,21 @@
 //! * [`store`]: DynamoDB records of subscriptions, charges and plans.
 //! * [`billing`]: the use cases, the only place where the three above meet.
 //!
-//! [`pages`] shows a buyer what they came to.
+//! [`pages`] shows a buyer what they came to; [`events`] says what a write of the table means to the merchant.
 //!
 //! Each function of the stack takes an event, runs one use case and answers.
 
 pub mod aws;
 pub mod billing;
+pub mod bus;
 pub mod clock;
 pub mod config;
+pub mod events;
 pub mod iamport;
 pub mod ids;
 pub mod pages;
 pub mod queue;
+pub mod secret;
 pub mod store;
 pub mod subscription;
 pub mod telemetry;

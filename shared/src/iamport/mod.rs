@@ -9,8 +9,8 @@ mod calls;
 mod payment;
 mod token;
 mod transport;
+mod vault;
 
-use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -18,27 +18,13 @@ pub use answer::{Answer, CallError};
 pub use calls::{Again, BillingKey, Cancel};
 pub use payment::{Cancellation, IamportPayment, PaymentStatus, Usage};
 pub use transport::{Https, Sending, Transport, TransportError};
+pub use vault::{Credentials, NoVault, Opening, Vault, VaultError};
 
 use crate::clock::Clock;
 use token::TokenCache;
 
 /// Where I'mport's V1 API is.
 pub const PRODUCTION_URL: &str = "https://api.iamport.kr";
-
-/// The merchant's REST key and secret. Neither is ever printed.
-#[derive(Clone, PartialEq, Eq)]
-pub struct Credentials {
-    /// `imp_key`.
-    pub key: String,
-    /// `imp_secret`.
-    pub secret: String,
-}
-
-impl fmt::Debug for Credentials {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("Credentials(..)")
-    }
-}
 
 /// A client: one for the life of a process, shared by all its work.
 #[derive(Debug)]
@@ -51,10 +37,10 @@ pub struct Iamport {
 }
 
 impl Iamport {
-    /// A client of the API at `base_url` (no slash at its end).
+    /// A client of the API at `base_url` (no slash at its end), with what `vault` holds.
     pub fn new(
         base_url: impl Into<String>,
-        credentials: Credentials,
+        vault: impl Vault,
         transport: Arc<dyn Transport>,
         clock: Arc<dyn Clock>,
     ) -> Self {
@@ -62,7 +48,7 @@ impl Iamport {
             base_url: base_url.into().trim_end_matches('/').to_owned(),
             transport,
             clock,
-            token: TokenCache::new(credentials),
+            token: TokenCache::new(vault),
             calls: AtomicU64::new(0),
         }
     }

@@ -5,7 +5,7 @@ use jiff::Timestamp;
 
 use super::subscriptions::subscription_item;
 use super::{Item, Key, Store, StoreError, key, n, s};
-use crate::subscription::{Charge, ImpUid, Policy, Refund, Subscription, SubscriptionId, Won};
+use crate::subscription::{Bill, Charge, ImpUid, Policy, Refund, Subscription, SubscriptionId, Won};
 
 /// A change of the ledger, with what it must find.
 #[allow(clippy::large_enum_variant)]
@@ -22,6 +22,17 @@ pub enum Entry {
     },
     /// A refund that the ledger doesn't have.
     Refund(Refund),
+}
+
+impl Entry {
+    /// With what a charge that enters the ledger, or enters it anew, was for.
+    fn billed(&self, subscription: &Subscription) -> Self {
+        let mut entry = self.clone();
+        if let Self::New(charge) | Self::Changed { is: charge, .. } = &mut entry {
+            charge.bill = Some(Bill::of(subscription, charge.period));
+        }
+        entry
+    }
 }
 
 /// All that a subscription has been paid and has given back.
@@ -55,7 +66,7 @@ impl Store {
         next.version = seen + 1;
         let mut writes = vec![self.put_seen(subscription_item(&next, now, policy)?, seen)?];
         for entry in entries {
-            writes.push(self.write_entry(entry)?);
+            writes.push(self.write_entry(&entry.billed(&next))?);
         }
         match self.transact(writes, TASK).await? {
             Ok(()) => {

@@ -3,7 +3,7 @@
 use aws_sdk_dynamodb::Client;
 use aws_sdk_dynamodb::types::{
     AttributeDefinition, BillingMode, GlobalSecondaryIndex, KeySchemaElement, KeyType, Projection, ProjectionType,
-    ScalarAttributeType, TableStatus,
+    ScalarAttributeType, StreamSpecification, StreamViewType, TableStatus,
 };
 
 use super::StoreError;
@@ -33,6 +33,13 @@ pub async fn create(client: &Client, name: &str) -> Result<(), StoreError> {
         .key_schema(key("sk", KeyType::Range)?)
         .global_secondary_indexes(index(DUE_INDEX, "due_shard", "due_at")?)
         .global_secondary_indexes(index(CUSTOMER_INDEX, "customer_id", "id")?)
+        .stream_specification(
+            StreamSpecification::builder()
+                .stream_enabled(true)
+                .stream_view_type(StreamViewType::NewAndOldImages)
+                .build()
+                .map_err(StoreError::build)?,
+        )
         .send()
         .await
         .map_err(|e| StoreError::from_sdk("create the table", &e))?;

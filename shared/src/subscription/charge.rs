@@ -4,7 +4,8 @@ use jiff::Timestamp;
 use jiff::fmt::serde::timestamp::millisecond;
 use serde::{Deserialize, Serialize};
 
-use super::id::{ImpUid, MerchantUid, SubscriptionId};
+use super::Subscription;
+use super::id::{CustomerId, CustomerUid, ImpUid, MerchantUid, PlanId, SubscriptionId};
 use super::refund::RefundIntent;
 use super::won::Won;
 
@@ -58,6 +59,48 @@ pub struct Charge {
     /// A refund under way.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub refund: Option<RefundIntent>,
+    /// What it was for. The store fills it in as the charge enters the ledger.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub bill: Option<Bill>,
+}
+
+/// What a charge was for, as of the write that settled it: so that whoever tells of a charge needs no second look.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Bill {
+    /// The subscription's version by that write.
+    pub version: u64,
+    /// The merchant's name for the buyer.
+    pub customer_id: CustomerId,
+    /// What I'mport keeps the billing key under.
+    pub customer_uid: CustomerUid,
+    /// The plan.
+    pub plan: PlanId,
+    /// Its version.
+    pub plan_version: u32,
+    /// What the buyer reads.
+    pub name: String,
+    /// When the period starts; unknown where the first one was declined.
+    #[serde(default, with = "millisecond::optional", skip_serializing_if = "Option::is_none")]
+    pub starts_at: Option<Timestamp>,
+    /// When the next one does.
+    #[serde(default, with = "millisecond::optional", skip_serializing_if = "Option::is_none")]
+    pub ends_at: Option<Timestamp>,
+}
+
+impl Bill {
+    /// For `period` of `subscription`, as it is written.
+    pub fn of(subscription: &Subscription, period: u32) -> Self {
+        Self {
+            version: subscription.version,
+            customer_id: subscription.customer_id.clone(),
+            customer_uid: subscription.customer_uid.clone(),
+            plan: subscription.plan.id.clone(),
+            plan_version: subscription.plan.version,
+            name: subscription.plan.terms.name.clone(),
+            starts_at: subscription.start_of(period),
+            ends_at: subscription.start_of(period.saturating_add(1)),
+        }
+    }
 }
 
 /// What came of an attempt.

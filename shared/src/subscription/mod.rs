@@ -28,7 +28,7 @@ use jiff::fmt::serde::timestamp::millisecond;
 use period::FOREVER;
 use serde::{Deserialize, Serialize};
 
-pub use charge::{Charge, ChargeStatus, Intent};
+pub use charge::{Bill, Charge, ChargeStatus, Intent};
 pub use dunning::{AfterDunning, DeclineKind, DeclineRules, Dunning, DunningPolicy};
 pub use id::{CustomerId, CustomerUid, ImpUid, InvalidId, MerchantUid, PlanId, Purpose, SubscriptionId};
 pub use period::{Interval, Unit};

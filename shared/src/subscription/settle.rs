@@ -86,6 +86,7 @@ impl Subscription {
             further: false,
             refunded: Won::ZERO,
             refund: None,
+            bill: None,
         };
         match proof {
             Proof::Paid(_) if paid_before || self.is_over() => charge.give_back(now),
@@ -113,6 +114,7 @@ impl Subscription {
             further: false,
             refunded: Won::ZERO,
             refund: None,
+            bill: None,
         };
         match paid_before || self.is_over() {
             true => charge.give_back(now),

@@ -5,6 +5,7 @@
 pub mod books;
 pub mod buyer;
 pub mod gateway;
+pub mod outbox;
 pub mod play;
 pub mod queue;
 pub mod shop;

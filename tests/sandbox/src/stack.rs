@@ -13,6 +13,7 @@ use maedal::aws::Aws;
 use maedal::billing::{Billing, Dispatched};
 use maedal::clock::{Clock, TestClock};
 use maedal::config::{Channel, Site};
+use maedal::events::DomainEvent;
 use maedal::iamport::{Credentials, Https, Iamport};
 use maedal::ids::Ids;
 use maedal::store::{Store, StoreError, table};
@@ -23,6 +24,7 @@ use tokio::net::TcpListener;
 use tokio::task::JoinSet;
 
 use crate::gateway::Functions;
+use crate::outbox::{Outbox, TableClock};
 use crate::queue::{LocalQueue, Received};
 
 /// The table's name in the sandbox.
@@ -109,6 +111,8 @@ pub struct Stack {
     pub charge: charge::App,
     /// What is between them.
     pub queue: Arc<LocalQueue>,
+    /// The table's stream, `notify` and the bus.
+    pub outbox: Outbox,
     /// Where the HTTP API is.
     pub url: String,
     /// Where I'mport is.
@@ -129,11 +133,12 @@ impl Stack {
         let clock = Arc::new(TestClock::at(options.now));
 
         let database = match &options.data {
-            None => dynoxide::Database::memory(),
+            None => dynoxide::Database::memory_with_clock(Arc::new(TableClock(clock.clone()))),
             Some(path) => dynoxide::Database::new(path.to_string_lossy().as_ref()),
         };
         let database =
             database.map_err(|e| StartError::Data(options.data.clone().unwrap_or_default(), e.to_string()))?;
+        let outbox = Outbox::new(database.clone(), TABLE);
         servers.spawn(async move {
             let _ = dynoxide::server::serve_with_shutdown(dynamodb, database, std::future::pending()).await;
         });
@@ -204,6 +209,7 @@ impl Stack {
             billing,
             functions,
             queue,
+            outbox,
             url,
             iamport_url,
             dynamodb_url,
@@ -243,6 +249,11 @@ impl Stack {
         let failed: BTreeSet<String> = response.batch_item_failures.into_iter().map(|f| f.item_identifier).collect();
         self.queue.settle(&batch, &failed);
         batch
+    }
+
+    /// The domain events that have left so far, in order.
+    pub async fn events(&self) -> Vec<DomainEvent> {
+        self.outbox.drain().await
     }
 
     /// Sends the webhooks that are due, in order. Returns how many.

@@ -6,6 +6,7 @@ mod charge;
 mod crash;
 mod dispatch;
 mod dunning;
+mod events;
 mod refund;
 mod subscribe;
 mod webhook;

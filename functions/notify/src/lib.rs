@@ -1,0 +1,96 @@
+//! `notify`: the table's stream becomes domain events on the merchant's bus. It reads no table and has no secret of
+//! I'mport's.
+//!
+//! The order of a shard is kept: at the first record that can't be told, the batch ends, and Lambda begins anew there
+//! (`ReportBatchItemFailures`). What had left by then leaves again, under the same ids. What never works is bisected out
+//! and goes to the failure destination.
+
+mod record;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use maedal::bus::{BATCH, Bus};
+use maedal::events::DomainEvent;
+use tracing::{error, info, warn};
+
+pub use record::{BatchResponse, StreamEvent};
+use record::{Failure, Record};
+
+/// How often an event that the bus doesn't take is put again before the record goes back to the stream.
+const TRIES: u32 = 3;
+const PAUSE: Duration = Duration::from_millis(50);
+
+/// What the function works with.
+#[derive(Debug)]
+pub struct App {
+    /// Where events go.
+    pub bus: Arc<dyn Bus>,
+}
+
+/// Handles a batch of the stream and says from which record on it must come again.
+pub async fn handle(app: &App, event: StreamEvent) -> BatchResponse {
+    let (told, unreadable) = tell(event);
+    let mut waiting: &[(String, DomainEvent)] = &told;
+    while !waiting.is_empty() {
+        let (batch, rest) = waiting.split_at(waiting.len().min(BATCH));
+        if let Some(sequence_number) = put(app.bus.as_ref(), batch).await {
+            return BatchResponse::again_from(sequence_number);
+        }
+        waiting = rest;
+    }
+    unreadable.map_or_else(BatchResponse::default, BatchResponse::again_from)
+}
+
+/// The events of each record with its sequence number, up to the first record that can't be read.
+fn tell(event: StreamEvent) -> (Vec<(String, DomainEvent)>, Option<String>) {
+    let mut told = Vec::new();
+    for record in event.records {
+        let (sequence_number, events) = match Record::read(record) {
+            Ok(record) => (record.sequence_number, maedal::events::events(record.old, record.new, record.written_at)),
+            Err(Failure { sequence_number: Some(sequence_number), reason }) => {
+                error!(sequence_number, reason, outcome = "again", "a stream record that can't be read");
+                return (told, Some(sequence_number));
+            }
+            Err(Failure { sequence_number: None, reason }) => {
+                error!(reason, outcome = "dropped", "something that isn't a stream record");
+                continue;
+            }
+        };
+        match events {
+            Ok(events) => told.extend(events.into_iter().map(|event| (sequence_number.clone(), event))),
+            Err(failure) => {
+                error!(sequence_number, %failure, outcome = "again", "a stream record that can't be told");
+                return (told, Some(sequence_number));
+            }
+        }
+    }
+    (told, None)
+}
+
+/// Puts a batch; the sequence number of the first event that the bus doesn't take.
+async fn put(bus: &dyn Bus, batch: &[(String, DomainEvent)]) -> Option<String> {
+    let mut waiting: Vec<usize> = (0..batch.len()).collect();
+    for nth in 0..TRIES {
+        if nth > 0 {
+            tokio::time::sleep(PAUSE * 2_u32.pow(nth)).await;
+        }
+        let events: Vec<DomainEvent> = waiting.iter().map(|place| batch[*place].1.clone()).collect();
+        match bus.put(&events).await {
+            Ok(failed) => {
+                for event in events.iter().enumerate().filter(|(nth, _)| !failed.contains(nth)).map(|(_, event)| event)
+                {
+                    info!(id = event.id, kind = event.kind.word(), version = event.version, "event");
+                }
+                waiting = failed.into_iter().filter_map(|nth| waiting.get(nth).copied()).collect();
+            }
+            Err(failure) => warn!(%failure, events = events.len(), "events not taken"),
+        }
+        if waiting.is_empty() {
+            return None;
+        }
+    }
+    let first = waiting.into_iter().min().map(|place| batch[place].0.clone())?;
+    warn!(sequence_number = first, outcome = "again", "events not taken");
+    Some(first)
+}

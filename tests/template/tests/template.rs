@@ -1,0 +1,316 @@
+//! What the template must say, so that the deployed stack is the tested one.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use aws_sdk_dynamodb::types::KeySchemaElement;
+use maedal::aws::Aws;
+use maedal::store::table;
+use serde_json::Value;
+use template::{Template, workspace};
+
+/// A `*` that can't be narrower, and why.
+const STARS: [(&str, &str, &str); 3] = [
+    ("xray:PutTraceSegments", "*", "X-Ray has no resources"),
+    ("xray:PutTelemetryRecords", "*", "X-Ray has no resources"),
+    ("dynamodb:ListStreams", "${Table.Arn}/stream/*", "it lists all streams of a table"),
+];
+
+/// A variable that a deployed function doesn't have, and why.
+const LOCAL_ONLY: [(&str, &str); 2] = [
+    ("IMP_KEY", "deployed functions read IMP_SECRET_ARN instead"),
+    ("IMP_SECRET", "deployed functions read IMP_SECRET_ARN instead"),
+];
+
+/// The functions that speak to I'mport.
+const WITH_SECRET: [&str; 4] = ["charge", "complete", "manage", "webhook"];
+
+#[tokio::test]
+async fn the_table_is_the_one_that_the_store_makes() {
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let client = Aws::local(format!("http://{}", listener.local_addr().unwrap())).dynamodb();
+    let database = dynoxide::Database::memory().unwrap();
+    tokio::spawn(dynoxide::server::serve_with_shutdown(listener, database, std::future::pending()));
+    table::create(&client, "maedal").await.unwrap();
+    let made = client.describe_table().table_name("maedal").send().await.unwrap().table.unwrap();
+
+    let template = Template::read();
+    let deployed = template.properties("Table");
+    let keys = |schema: &[KeySchemaElement]| -> Vec<(String, String)> {
+        schema.iter().map(|key| (key.attribute_name.clone(), key.key_type.as_str().to_owned())).collect()
+    };
+    let keys_of = |schema: &Value| -> Vec<(String, String)> {
+        let text = |value: &Value| value.as_str().unwrap().to_owned();
+        let schema = schema.as_array().unwrap();
+        schema.iter().map(|key| (text(&key["AttributeName"]), text(&key["KeyType"]))).collect()
+    };
+
+    assert_eq!(keys_of(&deployed["KeySchema"]), keys(made.key_schema()));
+    let attributes: BTreeSet<(String, String)> = made
+        .attribute_definitions()
+        .iter()
+        .map(|a| (a.attribute_name.clone(), a.attribute_type.as_str().to_owned()))
+        .collect();
+    let deployed_attributes: BTreeSet<(String, String)> = deployed["AttributeDefinitions"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|a| (a["AttributeName"].as_str().unwrap().to_owned(), a["AttributeType"].as_str().unwrap().to_owned()))
+        .collect();
+    assert_eq!(deployed_attributes, attributes);
+
+    type Index = (Vec<(String, String)>, String);
+    let indexes: BTreeMap<String, Index> = made
+        .global_secondary_indexes()
+        .iter()
+        .map(|index| {
+            let projection = index.projection().unwrap().projection_type().unwrap().as_str().to_owned();
+            (index.index_name().unwrap().to_owned(), (keys(index.key_schema()), projection))
+        })
+        .collect();
+    let deployed_indexes: BTreeMap<String, Index> = deployed["GlobalSecondaryIndexes"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|index| {
+            let projection = index["Projection"]["ProjectionType"].as_str().unwrap().to_owned();
+            (index["IndexName"].as_str().unwrap().to_owned(), (keys_of(&index["KeySchema"]), projection))
+        })
+        .collect();
+    assert_eq!(deployed_indexes, indexes);
+
+    let view = made.stream_specification().unwrap().stream_view_type().unwrap().as_str();
+    assert_eq!(deployed["StreamSpecification"]["StreamViewType"], view);
+    assert_eq!(deployed["BillingMode"], "PAY_PER_REQUEST");
+}
+
+#[test]
+fn the_table_survives_whatever_happens_to_the_stack() {
+    let template = Template::read();
+    assert_eq!(template.at("/Resources/Table/DeletionPolicy"), "Retain");
+    assert_eq!(template.at("/Resources/Table/UpdateReplacePolicy"), "Retain");
+    let table = template.properties("Table");
+    assert_eq!(table["DeletionProtectionEnabled"], true);
+    assert_eq!(table["PointInTimeRecoverySpecification"]["PointInTimeRecoveryEnabled"], true);
+    assert_eq!(table["SSESpecification"]["SSEEnabled"], true);
+    // The name that the store gives an answer to an Idempotency-Key.
+    assert_eq!(table["TimeToLiveSpecification"]["AttributeName"], "ttl");
+}
+
+#[test]
+fn every_function_is_deployed() {
+    let template = Template::read();
+    let folders: BTreeSet<String> = std::fs::read_dir(workspace().join("functions"))
+        .unwrap()
+        .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+        .collect();
+    let deployed: BTreeSet<String> = template.functions().keys().map(|name| (*name).to_owned()).collect();
+    assert_eq!(deployed, folders);
+
+    let mut roles = BTreeSet::new();
+    for (name, id) in template.functions() {
+        let properties = template.properties(id);
+        assert!(roles.insert(properties["Role"].to_string()), "{name} has a role of its own");
+        let logs = properties["LoggingConfig"]["LogGroup"]["Ref"].as_str().unwrap();
+        assert!(!template.properties(logs)["RetentionInDays"].is_null(), "{name}'s logs are not kept for ever");
+    }
+}
+
+#[test]
+fn every_variable_that_a_function_reads_is_set_and_no_other() {
+    let template = Template::read();
+    let config = Config::read();
+    for (name, id) in template.functions() {
+        let main = std::fs::read_to_string(workspace().join(format!("functions/{name}/src/main.rs"))).unwrap();
+        let mut read = variables(&main);
+        for function in config.0.keys().filter(|function| main.contains(&format!("config::{function}("))) {
+            read.extend(config.variables_of(function));
+        }
+        let set: BTreeSet<String> = template.environment(id).into_iter().map(|(variable, _)| variable).collect();
+        let local_only: BTreeSet<String> = LOCAL_ONLY.iter().map(|(variable, _)| (*variable).to_owned()).collect();
+        let missing: Vec<_> = read.difference(&set).filter(|variable| !local_only.contains(*variable)).collect();
+        assert!(missing.is_empty(), "{name} reads {missing:?}");
+        let unread: Vec<_> = set.iter().filter(|v| !config.all().contains(*v) && !main.contains(v.as_str())).collect();
+        assert!(unread.iter().all(|variable| *variable == "RUST_LOG"), "nobody reads {unread:?} of {name}");
+    }
+}
+
+#[test]
+fn only_those_who_speak_to_imports_api_can_read_its_secret() {
+    let template = Template::read();
+    let who = |may: &dyn Fn(&str) -> bool| -> Vec<&str> {
+        template.functions().into_iter().filter(|(_, id)| may(id)).map(|(name, _)| name).collect()
+    };
+    let permitted = who(&|id| {
+        template.permissions(id).iter().any(|p| p.resource == "Secret" || p.action.starts_with("secretsmanager:"))
+    });
+    assert_eq!(permitted, WITH_SECRET);
+    let told = who(&|id| template.environment(id).contains_key("IMP_SECRET_ARN"));
+    assert_eq!(told, WITH_SECRET);
+    for value in template.functions().values().flat_map(|id| template.environment(id)) {
+        let text = value.1.to_string();
+        assert!(!text.contains("ImpKey") && !text.contains("ImpSecret"), "{}: not in the environment", value.0);
+    }
+}
+
+#[test]
+fn no_permission_is_wider_than_it_can_be() {
+    let template = Template::read();
+    let mut found = BTreeSet::new();
+    for id in template.ids("AWS::IAM::Role").into_iter().chain(template.ids("AWS::IAM::ManagedPolicy")) {
+        for permission in template.permissions_of(id) {
+            if permission.action.contains('*') || permission.resource.contains('*') {
+                found.insert((permission.action, permission.resource));
+            }
+        }
+        let foreign = template.properties(id)["ManagedPolicyArns"].to_string();
+        assert!(!foreign.contains("arn:"), "{id}: AWS's own policies are wide");
+    }
+    let listed: BTreeSet<_> = STARS.iter().map(|(action, on, _)| ((*action).to_owned(), (*on).to_owned())).collect();
+    assert_eq!(found, listed);
+}
+
+/// The whole of it, so that no permission comes or goes unseen.
+#[test]
+fn each_function_may_do_this_and_nothing_else() {
+    let template = Template::read();
+    let steps = ["DeleteItem Table", "GetItem Table", "PutItem Table", "Query Table", "UpdateItem Table"];
+    let expected: [(&str, &[&str]); 7] = [
+        (
+            "charge",
+            &[
+                "ChangeMessageVisibility Queue",
+                "DeleteMessage Queue",
+                "GetQueueAttributes Queue",
+                "GetSecretValue Secret",
+                "ReceiveMessage Queue",
+            ],
+        ),
+        ("checkout", &["GetItem Table", "UpdateItem Table"]),
+        ("complete", &["GetSecretValue Secret"]),
+        ("dispatch", &["Query ${Table}/index/due", "SendMessage Queue"]),
+        ("manage", &["GetSecretValue Secret", "Query ${Table}/index/by_customer"]),
+        (
+            "notify",
+            &[
+                "DescribeStream Table.StreamArn",
+                "GetRecords Table.StreamArn",
+                "GetShardIterator Table.StreamArn",
+                "ListStreams ${Table}/stream/*",
+                "PutEvents EventBus",
+                "SendMessage UntoldEvents",
+            ],
+        ),
+        ("webhook", &["GetSecretValue Secret", "SendMessage Queue"]),
+    ];
+    for (name, own) in expected {
+        let id = template.functions()[name];
+        let may: BTreeSet<String> = template
+            .permissions(id)
+            .iter()
+            .filter(|permission| !permission.action.starts_with("logs:") && !permission.action.starts_with("xray:"))
+            .map(|permission| {
+                let action = permission.action.split(':').next_back().unwrap();
+                format!("{action} {}", permission.resource.replace(".Arn", ""))
+            })
+            .collect();
+        let common = if WITH_SECRET.contains(&name) { steps.as_slice() } else { &[] };
+        let expected: BTreeSet<String> = own.iter().chain(common).map(|may| (*may).to_owned()).collect();
+        assert_eq!(may, expected, "{name}");
+    }
+}
+
+#[test]
+fn the_queue_waits_for_charge_and_gives_up_after_five_receipts() {
+    let template = Template::read();
+    let (queue, charge) = (template.properties("Queue"), template.properties("Charge"));
+    let (visibility, timeout) = (queue["VisibilityTimeout"].as_i64().unwrap(), charge["Timeout"].as_i64().unwrap());
+    assert!(visibility >= 6 * timeout, "{visibility} is less than six times {timeout}");
+    assert_eq!(queue["DeduplicationScope"], "messageGroup");
+    assert_eq!(queue["FifoThroughputLimit"], "perMessageGroupId");
+    assert_eq!(queue["RedrivePolicy"]["maxReceiveCount"], 5);
+    let dead_letters = queue["RedrivePolicy"]["deadLetterTargetArn"]["Fn::GetAtt"][0].as_str().unwrap();
+    assert_eq!(template.properties(dead_letters)["FifoQueue"], true);
+    let source = &charge["Events"]["Steps"]["Properties"];
+    assert_eq!(source["FunctionResponseTypes"][0], "ReportBatchItemFailures");
+}
+
+#[test]
+fn the_routes_are_the_sandboxs_and_only_the_merchants_api_is_signed() {
+    let template = Template::read();
+    let gateway = std::fs::read_to_string(workspace().join("tests/sandbox/src/gateway.rs")).unwrap();
+    // `"checkout" => checkout::handle(…)`
+    let served: BTreeSet<(String, String)> = gateway
+        .lines()
+        .filter_map(|line| line.split_once("=> ").filter(|(_, call)| call.contains("::handle(")))
+        .map(|(path, call)| (path.trim().replace('"', ""), call.split("::").next().unwrap().to_owned()))
+        .collect();
+    let mut deployed = BTreeSet::new();
+    for (name, id) in template.functions() {
+        let Some(events) = template.properties(id)["Events"].as_object() else { continue };
+        for event in events.values().filter(|event| event["Type"] == "HttpApi") {
+            let route = &event["Properties"];
+            let place = route["Path"].as_str().unwrap().split('/').nth(1).unwrap().to_owned();
+            let signed = route["Auth"]["Authorizer"] == "AWS_IAM";
+            assert_eq!(signed, place == "v1", "{route}");
+            deployed.insert((place, name.to_owned()));
+        }
+    }
+    assert_eq!(deployed, served);
+}
+
+#[test]
+fn every_parameter_is_described_and_shown_in_a_group() {
+    let template = Template::read();
+    let groups = template.at("/Metadata/AWS::CloudFormation::Interface/ParameterGroups").as_array().unwrap();
+    let shown: BTreeSet<&str> =
+        groups.iter().flat_map(|group| group["Parameters"].as_array().unwrap()).filter_map(Value::as_str).collect();
+    let parameters = template.at("/Parameters").as_object().unwrap();
+    assert_eq!(parameters.keys().map(String::as_str).collect::<BTreeSet<_>>(), shown);
+    for (name, parameter) in parameters {
+        assert!(parameter["Description"].is_string(), "{name}");
+        let secret = name == "ImpKey" || name == "ImpSecret";
+        assert_eq!(parameter["NoEcho"] == true, secret, "{name}");
+        let bounded = ["AllowedPattern", "AllowedValues", "MaxLength", "MaxValue"];
+        assert!(bounded.iter().any(|bound| !parameter[*bound].is_null()), "{name} takes anything");
+    }
+}
+
+/// What each function of `shared/src/config.rs` reads: its own variables, and the functions that it calls.
+struct Config(BTreeMap<String, (BTreeSet<String>, String)>);
+
+impl Config {
+    fn read() -> Self {
+        let text = std::fs::read_to_string(workspace().join("shared/src/config.rs")).unwrap();
+        let mut functions = BTreeMap::new();
+        for body in text.split("\nfn ").flat_map(|part| part.split("\npub fn ")).skip(1) {
+            let name = body.split(['(', '<']).next().unwrap().to_owned();
+            functions.insert(name, (variables(body), body.to_owned()));
+        }
+        Self(functions)
+    }
+
+    fn variables_of(&self, function: &str) -> BTreeSet<String> {
+        let (mut all, body) = self.0[function].clone();
+        let body = body.split_once('{').map(|(_, body)| body.to_owned()).unwrap_or_default();
+        for called in self.0.keys().filter(|called| *called != function) {
+            if body.contains(&format!(" {called}(")) || body.contains(&format!("({called}(")) {
+                all.extend(self.variables_of(called));
+            }
+        }
+        all
+    }
+
+    fn all(&self) -> BTreeSet<String> {
+        self.0.values().flat_map(|(variables, _)| variables.clone()).collect()
+    }
+}
+
+/// The names in `var("…")`, `needed("…")` and `read("…"`.
+fn variables(source: &str) -> BTreeSet<String> {
+    ["var(\"", "needed(\"", "read(\""]
+        .iter()
+        .flat_map(|call| source.split(call).skip(1))
+        .filter_map(|rest| rest.split('"').next())
+        .map(str::to_owned)
+        .collect()
+}

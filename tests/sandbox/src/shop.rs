@@ -140,6 +140,7 @@ fn page(title: &str, body: Markup) -> Response {
             head {
                 meta charset="utf-8";
                 meta name="viewport" content="width=device-width, initial-scale=1";
+                link rel="icon" href="data:,";
                 title { (title) }
                 style { (maud::PreEscaped(include_str!("shop.css"))) }
             }

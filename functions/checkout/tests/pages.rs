@@ -51,7 +51,7 @@ async fn the_page_says_what_is_charged_when_and_how_often() -> Result<(), Error>
     for said in [
         "<html lang=\"ko\">",
         "월간 구독",
-        "9,900원 · 매월",
+        "<strong>9,900원</strong> · 매월",
         "오늘, 결제수단을 등록하는 즉시",
         "2026년 12월 23일, 이후 매월",
         "required",
@@ -62,7 +62,8 @@ async fn the_page_says_what_is_charged_when_and_how_often() -> Result<(), Error>
     assert!(page.len() < 30_000, "{} bytes", page.len());
 
     let english = text(&handle(&app, get(&format!("{path}?lang=en"))?).await);
-    for said in ["<html lang=\"en\">", "9,900원 · every month", "23 December 2026, then every month"] {
+    for said in ["<html lang=\"en\">", "<strong>9,900원</strong> · every month", "23 December 2026, then every month"]
+    {
         assert!(english.contains(said), "{said}");
     }
     Ok(())

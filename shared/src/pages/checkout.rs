@@ -24,8 +24,8 @@ impl Pages<'_> {
             .and_then(|address| with_session_id(address, session.id));
         let main = html! {
             h1 { (terms.name) }
+            p.price { strong { (amount) } " · " (every) }
             dl {
-                div { dt { (words.amount) } dd.amount { (amount) " · " (every) } }
                 div {
                     dt { (words.first_charge) }
                     dd {
@@ -39,13 +39,13 @@ impl Pages<'_> {
             form id="subscribe" method="post" action={ (path) "/window" } data-session=(path)
                 data-no-connection=(words.no_connection) data-no-sdk=(words.no_sdk) data-failed=(words.window_failed) {
                 label { input type="checkbox" name="consent" required; span { ((words.consent)(&amount, &every)) } }
-                // Always there, so that nothing moves when it speaks.
+                // Always there: what appears with its words is not always read out.
                 p.notice id="notice" role="alert" { (notice.or(declined.as_deref()).unwrap_or_default()) }
                 // Waits for the script, which alone can open the window.
                 button type="submit" disabled { (words.subscribe) }
                 noscript { p.notice { (words.no_script) } }
             }
-            @if let Some(back) = back { a href=(back) { (words.back_to_shop) } }
+            @if let Some(back) = back { a.back href=(back) { (words.give_up) } }
         };
         let scripts = html! {
             script src=(self.site.sdk_url) {}

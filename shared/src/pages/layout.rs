@@ -53,6 +53,8 @@ impl Pages<'_> {
                     meta name="viewport" content="width=device-width, initial-scale=1";
                     meta name="robots" content="noindex";
                     @if waits { meta http-equiv="refresh" content=(REFRESH); }
+                    // Without one, browsers ask for /favicon.ico.
+                    link rel="icon" href="data:,";
                     title { (title) @if !self.site.merchant_name.is_empty() { " · " (self.site.merchant_name) } }
                     // The only unescaped texts are our own files: style here, script on the checkout page.
                     style { (PreEscaped(STYLE)) }

@@ -3,9 +3,9 @@
 use http::{Response, StatusCode};
 use maud::{Markup, html};
 
-use super::Pages;
 use super::layout::Content;
 use super::words::Text;
+use super::{Pages, with_session_id};
 use crate::billing::CheckoutState;
 use crate::subscription::{Status, Subscription};
 
@@ -38,10 +38,15 @@ impl Pages<'_> {
             CheckoutState::Over => (StatusCode::GONE, words.over),
         };
         let details = (state == CheckoutState::Subscribed).then(|| self.details(session));
+        let back = session.checkout.as_ref().and_then(|checkout| {
+            let done = checkout.success_url.as_deref().filter(|_| state == CheckoutState::Subscribed);
+            with_session_id(done.or(checkout.cancel_url.as_deref())?, session.id)
+        });
         let main = html! {
-            h1 { (text.heading) }
+            h1.done[details.is_some()] { (text.heading) }
             p role="status" { (text.meaning) }
             @if let Some(details) = details { (details) }
+            @if let Some(back) = back { a.back href=(back) { (words.back_to_shop) } }
         };
         let path = Some(self.session_path(session.id));
         self.show(Content { status, title: text.heading, waits: false, path, main, scripts: None })
@@ -55,7 +60,7 @@ impl Pages<'_> {
         html! {
             dl {
                 div { dt { (words.plan) } dd { (terms.name) } }
-                @if session.paid_through > 0 { div { dt { (words.paid) } dd.amount { (terms.amount) } } }
+                @if session.paid_through > 0 { div { dt { (words.paid) } dd { strong { (terms.amount) } } } }
                 @if let Some(next) = next {
                     div {
                         @if session.cancel_at_period_end { dt { (words.ends) } dd { (next) } }

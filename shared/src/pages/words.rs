@@ -5,7 +5,6 @@ pub(super) struct Words {
     pub(super) other_language: &'static str,
 
     pub(super) checkout: &'static str,
-    pub(super) amount: &'static str,
     pub(super) first_charge: &'static str,
     pub(super) today: &'static str,
     pub(super) after_trial: fn(date: &str, days: u16) -> String,
@@ -15,7 +14,7 @@ pub(super) struct Words {
     pub(super) how_to_cancel: &'static str,
     pub(super) consent: fn(amount: &str, every: &str) -> String,
     pub(super) subscribe: &'static str,
-    pub(super) back_to_shop: &'static str,
+    pub(super) give_up: &'static str,
     pub(super) no_script: &'static str,
     pub(super) no_connection: &'static str,
     pub(super) no_sdk: &'static str,
@@ -34,6 +33,7 @@ pub(super) struct Words {
     pub(super) plan: &'static str,
     pub(super) paid: &'static str,
     pub(super) ends: &'static str,
+    pub(super) back_to_shop: &'static str,
 
     pub(super) unknown_session: Text,
     pub(super) not_found: Text,
@@ -61,7 +61,6 @@ pub(super) static KOREAN: Words = Words {
     other_language: "English",
 
     checkout: "정기결제 신청",
-    amount: "결제 금액",
     first_charge: "첫 결제",
     today: "오늘, 결제수단을 등록하는 즉시",
     after_trial: |date, days| format!("{date} ({days}일 무료 체험 후)"),
@@ -73,7 +72,7 @@ pub(super) static KOREAN: Words = Words {
         format!("해지할 때까지 {every} {amount}이 등록한 결제수단에서 자동으로 결제되는 것에 동의합니다.")
     },
     subscribe: "동의하고 결제수단 등록하기",
-    back_to_shop: "그만두고 돌아가기",
+    give_up: "그만두고 돌아가기",
     no_script: "결제창을 열려면 JavaScript가 필요합니다. 브라우저 설정에서 허용한 뒤 새로고침해 주세요.",
     no_connection: "연결하지 못했습니다. 결제된 것은 없습니다. 인터넷 연결을 확인하고 다시 눌러 주세요.",
     no_sdk: "결제창을 불러오지 못했습니다. 결제된 것은 없습니다. 페이지를 새로고침한 뒤 다시 시도해 주세요.",
@@ -104,6 +103,7 @@ pub(super) static KOREAN: Words = Words {
     plan: "상품",
     paid: "결제한 금액",
     ends: "이용 종료",
+    back_to_shop: "판매자의 사이트로 돌아가기",
 
     unknown_session: text("신청을 찾을 수 없습니다", "주소를 확인하거나 판매자의 사이트에서 다시 신청해 주세요."),
     not_found: text("페이지를 찾을 수 없습니다", "주소를 확인해 주세요."),
@@ -124,7 +124,6 @@ pub(super) static ENGLISH: Words = Words {
     other_language: "한국어",
 
     checkout: "Subscribe",
-    amount: "Amount",
     first_charge: "First charge",
     today: "Today, as soon as your payment method is registered",
     after_trial: |date, days| format!("{date}, after {days} free days"),
@@ -136,7 +135,7 @@ pub(super) static ENGLISH: Words = Words {
         format!("I agree that {amount} is charged automatically to my payment method {every} until I cancel.")
     },
     subscribe: "Agree and register a payment method",
-    back_to_shop: "Go back without subscribing",
+    give_up: "Go back without subscribing",
     no_script: "The payment window needs JavaScript. Please allow it in your browser's settings and reload.",
     no_connection: "We could not connect. Nothing was charged. Check your connection and press the button again.",
     no_sdk: "The payment window could not be loaded. Nothing was charged. Reload the page and try again.",
@@ -167,6 +166,7 @@ pub(super) static ENGLISH: Words = Words {
     plan: "Plan",
     paid: "Paid",
     ends: "Ends",
+    back_to_shop: "Back to the seller's site",
 
     unknown_session: text("There is no such checkout", "Check the address, or start again on the seller's site."),
     not_found: text("There is no such page", "Please check the address."),

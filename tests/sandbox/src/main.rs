@@ -12,12 +12,15 @@ use sandbox::{Options, Report, Stack, shop};
 use serde_json::json;
 
 #[derive(Parser)]
-#[command(name = "cargo sandbox", about = "Maedal on one machine: the functions, I'mport simulated, DynamoDB embedded")]
+#[command(
+    bin_name = "cargo sandbox",
+    about = "Maedal on one machine: the functions, I'mport simulated, DynamoDB embedded"
+)]
 struct Arguments {
     /// The first of three ports: the functions and the shop, I'mport, DynamoDB.
-    #[arg(long, default_value_t = 9000)]
+    #[arg(long, default_value_t = 9000, value_parser = clap::value_parser!(u16).range(1..=65533))]
     port: u16,
-    /// Keep the table in this file; else in memory.
+    /// Keep the table in this file; else in memory. (What I'mport has is never kept: billing keys end with the sandbox.)
     #[arg(long, value_name = "FILE")]
     data: Option<PathBuf>,
     #[command(subcommand)]

@@ -4,13 +4,14 @@
 use std::sync::Arc;
 
 use axum::Router;
-use axum::extract::{Path, State};
+use axum::extract::{Path, Query, State};
 use axum::response::{Html, IntoResponse, Redirect, Response};
 use axum::routing::{get, post};
 use bytes::Bytes;
 use http::{Request, StatusCode};
-use maedal::subscription::{Charge, SubscriptionId};
+use maedal::subscription::{Charge, Interval, Status, SubscriptionId};
 use maud::{DOCTYPE, Markup, html};
+use serde::Deserialize;
 use serde_json::{Value, json};
 
 use crate::stack::Shop;
@@ -20,6 +21,7 @@ pub fn router(shop: Arc<Shop>) -> Router {
     Router::new()
         .route("/", get(plans))
         .route("/shop/subscribe/{plan}", post(subscribe))
+        .route("/shop/back", get(back))
         .route("/shop/ledger/{subscription}", get(ledger))
         .with_state(shop)
 }
@@ -31,15 +33,23 @@ async fn plans(State(shop): State<Arc<Shop>>) -> Response {
         html! {
             h1 { "매달 상점" }
             p { "A shop in the sandbox. No money moves here." }
-            @for plan in &plans {
-                form method="post" action={ "/shop/subscribe/" (plan.id) } {
-                    h2 { (plan.terms.name) }
-                    p { (plan.terms.amount) " / " (plan.terms.interval.count) " " (format!("{:?}", plan.terms.interval.unit).to_lowercase()) }
-                    button type="submit" id={ "subscribe-" (plan.id) } { "구독하기" }
+            div.plans {
+                @for plan in &plans {
+                    form method="post" action={ "/shop/subscribe/" (plan.id) } {
+                        h2 { (plan.terms.name) }
+                        p { strong { (plan.terms.amount) } " · " (every(plan.terms.interval)) }
+                        p { @if plan.terms.trial_days > 0 { (plan.terms.trial_days) " days free" } @else { "Charged today" } }
+                        button type="submit" id={ "subscribe-" (plan.id) } { "구독하기" }
+                    }
                 }
             }
         },
     )
+}
+
+fn every(interval: Interval) -> String {
+    let unit = format!("{:?}", interval.unit).to_lowercase();
+    if interval.count == 1 { format!("every {unit}") } else { format!("every {} {unit}s", interval.count) }
 }
 
 async fn subscribe(State(shop): State<Arc<Shop>>, Path(plan): Path<String>) -> Response {
@@ -47,7 +57,8 @@ async fn subscribe(State(shop): State<Arc<Shop>>, Path(plan): Path<String>) -> R
         "plan": plan,
         "customer_id": "sandbox-customer",
         "buyer": { "name": "김매달", "email": "buyer@shop.example", "tel": "010-1234-5678" },
-        "cancel_url": format!("{}/", shop.url),
+        // Without a success_url: the buyer sees the result page, and comes back from there.
+        "cancel_url": format!("{}/shop/back", shop.url),
     });
     let request = Request::post("/v1/checkout-sessions")
         .header("content-type", "application/json")
@@ -57,31 +68,55 @@ async fn subscribe(State(shop): State<Arc<Shop>>, Path(plan): Path<String>) -> R
     let session: Value = serde_json::from_slice(answer.body()).unwrap_or_default();
     match session["url"].as_str() {
         Some(url) => Redirect::to(url).into_response(),
-        None => (answer.status(), Html(String::from_utf8_lossy(answer.body()).into_owned())).into_response(),
+        None => (answer.status(), String::from_utf8_lossy(answer.body()).into_owned()).into_response(),
     }
+}
+
+/// What the checkout adds to an address that leads back.
+#[derive(Deserialize)]
+struct Back {
+    session_id: String,
+}
+
+/// Who has subscribed sees the ledger, who hasn't the plans.
+async fn back(State(shop): State<Arc<Shop>>, Query(Back { session_id }): Query<Back>) -> Response {
+    let Ok(id) = session_id.parse::<SubscriptionId>() else { return StatusCode::NOT_FOUND.into_response() };
+    let Ok(subscription) = shop.billing.store.subscription(id).await else { return unavailable() };
+    let began = subscription.is_some_and(|s| !matches!(s.status, Status::Pending | Status::Expired));
+    Redirect::to(&if began { format!("/shop/ledger/{id}") } else { "/".to_owned() }).into_response()
 }
 
 async fn ledger(State(shop): State<Arc<Shop>>, Path(id): Path<String>) -> Response {
     let Ok(id) = id.parse::<SubscriptionId>() else { return StatusCode::NOT_FOUND.into_response() };
-    let (Ok(Some(subscription)), Ok(ledger)) =
-        (shop.billing.store.subscription(id).await, shop.billing.store.ledger(id).await)
-    else {
-        return StatusCode::NOT_FOUND.into_response();
+    let (subscription, ledger) = match (shop.billing.store.subscription(id).await, shop.billing.store.ledger(id).await)
+    {
+        (Ok(Some(subscription)), Ok(ledger)) => (subscription, ledger),
+        (Ok(None), Ok(_)) => return StatusCode::NOT_FOUND.into_response(),
+        (Err(_), _) | (_, Err(_)) => return unavailable(),
     };
     page(
         "Ledger",
         html! {
             h1 { "Ledger" }
-            dl {
-                dt { "subscription" } dd { code { (subscription.id) } }
-                dt { "state" } dd id="state" { (subscription.status.word()) }
-                dt { "plan" } dd { (subscription.plan.terms.name) }
-                dt { "standing" } dd id="standing" { (ledger.standing()) }
+            p { "What the merchant has in its table, and I'mport in its books." }
+            div.card {
+                dl {
+                    dt { "Subscription" } dd { code id="subscription" { (subscription.id) } }
+                    dt { "State" } dd id="state" { (subscription.status.word()) }
+                    dt { "Plan" } dd { (subscription.plan.terms.name) }
+                    dt { "Paid, less refunds" } dd { strong id="standing" { (ledger.standing()) } }
+                }
             }
-            table {
-                thead { tr { th { "period" } th { "attempt" } th { "amount" } th { "outcome" } th { "imp_uid" } } }
-                tbody { @for charge in &ledger.charges { (row(charge)) } }
+            div.card {
+                @if ledger.charges.is_empty() { "No charge yet." }
+                @else {
+                    table id="charges" {
+                        thead { tr { th { "Period" } th { "Attempt" } th { "Amount" } th { "Outcome" } th { "imp_uid" } } }
+                        tbody { @for charge in &ledger.charges { (row(charge)) } }
+                    }
+                }
             }
+            p { a href="/" { "Back to the plans" } }
         },
     )
 }
@@ -105,6 +140,7 @@ fn page(title: &str, body: Markup) -> Response {
             head {
                 meta charset="utf-8";
                 meta name="viewport" content="width=device-width, initial-scale=1";
+                link rel="icon" href="data:,";
                 title { (title) }
                 style { (maud::PreEscaped(include_str!("shop.css"))) }
             }

@@ -149,7 +149,8 @@ impl Stack {
             webhook_url: Some(format!("{url}/webhooks/iamport")),
             webhook_format: options.webhook_format,
             webhook_resends: true,
-            seed: options.seed.unwrap_or_default(),
+            // Not the same ids again where the table remembers those of an earlier life.
+            seed: options.seed.unwrap_or(options.now.as_microsecond().unsigned_abs()),
             ..Config::default()
         };
         let credentials = Credentials { key: config.imp_key.clone(), secret: config.imp_secret.clone() };

@@ -217,6 +217,7 @@ fn phone_page(title: &str, content: &Markup) -> Markup {
             head {
                 meta charset="utf-8";
                 meta name="viewport" content="width=device-width, initial-scale=1";
+                link rel="icon" href="data:,";
                 title { (title) }
                 style { (PreEscaped(include_str!("window.css"))) }
             }

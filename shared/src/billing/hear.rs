@@ -44,6 +44,9 @@ impl Billing {
         let (Ok(name), Ok(imp_uid)) = (hint.merchant_uid.parse::<MerchantUid>(), hint.imp_uid.parse::<ImpUid>()) else {
             return Ok(Heard::NotOurs);
         };
+        if !is_plain(&imp_uid) {
+            return Ok(Heard::NotOurs);
+        }
         let Some(subscription) = self.store.subscription(name.subscription).await? else { return Ok(Heard::NotOurs) };
         let heard = match name.purpose {
             Purpose::Window { number } => self.hear_of_window(&subscription, name, number, &imp_uid).await?,
@@ -154,6 +157,14 @@ impl Billing {
         };
         Ok(Heard::Handled("decline"))
     }
+}
+
+/// Whether this can be I'mport's name for a payment (`imp_` and digits, as seen): it becomes part of a path, and one that
+/// leads elsewhere (`..`, `status`) would be asked about again and again without ever being answered.
+fn is_plain(imp_uid: &ImpUid) -> bool {
+    let text = imp_uid.as_str();
+    text.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_' || b == b'-')
+        && text.bytes().any(|b| b.is_ascii_digit())
 }
 
 fn told(recorded: &Recorded, name: MerchantUid, payment: &IamportPayment) -> Heard {

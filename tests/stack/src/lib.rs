@@ -1,7 +1,9 @@
 //! A stack for one test of a handler: an embedded DynamoDB, a clock that stands still, and I'mport out of reach.
 
+use std::future::Future;
 use std::path::PathBuf;
-use std::sync::Arc;
+use std::pin::Pin;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use jiff::{SignedDuration, Timestamp};
 use lambda_http::http::{Response, header};
@@ -12,6 +14,7 @@ use maedal::clock::TestClock;
 use maedal::config::{Channel, SDK_URL, Site};
 use maedal::iamport::{Credentials, Https, Iamport};
 use maedal::ids::Ids;
+use maedal::queue::{Message, Queue, QueueError};
 use maedal::store::{Buyer, Store, table};
 use maedal::subscription::{Interval, Policy, Won};
 
@@ -80,12 +83,17 @@ pub async fn open_session(billing: &Billing) -> Result<Session, Error> {
 
 /// The sample events of a function, by file name, read as Lambda would.
 pub fn events(function: &str) -> Result<Vec<(String, Request)>, Error> {
+    texts(function)?.into_iter().map(|(name, text)| Ok((name, lambda_http::request::from_str(&text)?))).collect()
+}
+
+/// The sample events of a function, by file name, as they are.
+pub fn texts(function: &str) -> Result<Vec<(String, String)>, Error> {
     let folder = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../events").join(function);
     let mut events = Vec::new();
     for file in std::fs::read_dir(folder)? {
         let path = file?.path();
         let name = path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
-        events.push((name, lambda_http::request::from_str(&std::fs::read_to_string(path)?)?));
+        events.push((name, std::fs::read_to_string(path)?));
     }
     events.sort_by(|(a, _), (b, _)| a.cmp(b));
     Ok(events)
@@ -99,4 +107,25 @@ pub fn get(address: &str) -> Result<Request, Error> {
 /// An answer's body as text.
 pub fn text(response: &Response<Body>) -> String {
     String::from_utf8_lossy(response.body()).into_owned()
+}
+
+/// A queue that only keeps what it was sent.
+#[derive(Debug, Default)]
+pub struct Sent(Mutex<Vec<Message>>);
+
+impl Sent {
+    /// What was sent since it was last asked.
+    pub fn take(&self) -> Vec<Message> {
+        std::mem::take(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+}
+
+impl Queue for Sent {
+    fn send<'a>(
+        &'a self,
+        batch: &'a [Message],
+    ) -> Pin<Box<dyn Future<Output = Result<Vec<usize>, QueueError>> + Send + 'a>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).extend_from_slice(batch);
+        Box::pin(async { Ok(Vec::new()) })
+    }
 }

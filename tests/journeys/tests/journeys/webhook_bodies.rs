@@ -65,23 +65,28 @@ impl Maker {
 
     /// A content type and a body.
     fn next(&mut self) -> (&'static str, Vec<u8>) {
-        const TYPES: [&str; 5] =
-            ["application/json", "application/x-www-form-urlencoded", "", "text/plain", "multipart/form-data; boundary=x"];
+        const TYPES: [&str; 5] = [
+            "application/json",
+            "application/x-www-form-urlencoded",
+            "",
+            "text/plain",
+            "multipart/form-data; boundary=x",
+        ];
         let content_type = self.one(&TYPES);
         let body = match self.below(100) {
-            0..30 => self.one(&HOSTILE).as_bytes().to_vec(),
-            30..45 => (0..self.below(300)).map(|_| self.dice.random()).collect(),
-            45..50 => match self.below(4) {
+            0..40 => self.one(&HOSTILE).as_bytes().to_vec(),
+            40..55 => (0..self.below(300)).map(|_| self.dice.random()).collect(),
+            55..60 => match self.below(4) {
                 0 => vec![b'['; self.below(20_000)],
                 1 => "{\"a\":".repeat(self.below(4_000)).into_bytes(),
                 2 => vec![b'&'; 16 * 1024 - 1 + self.below(3)],
                 _ => format!("imp_uid=imp_1&merchant_uid={}", "x".repeat(self.below(17_000))).into_bytes(),
             },
-            50..65 => json!({ "imp_uid": self.text(40), "merchant_uid": self.text(50), "status": self.text(9) })
+            60..82 => json!({ "imp_uid": self.text(40), "merchant_uid": self.text(50), "status": self.text(9) })
                 .to_string()
                 .into_bytes(),
-            65..90 => self.mutated(),
-            90..95 => self.whole(),
+            82..93 => self.mutated(),
+            93..97 => self.whole(),
             _ => self.forged(),
         };
         (content_type, body)

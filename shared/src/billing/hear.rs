@@ -88,6 +88,9 @@ impl Billing {
             | Step::ExpireCheckout
             | Step::StartTrial
             | Step::Charge(_)
+            | Step::UseCredit(_)
+            | Step::SwitchPlan
+            | Step::DeleteKey
             | Step::SkipTo { .. }
             | Step::Resolve
             | Step::CancelAtPeriodEnd

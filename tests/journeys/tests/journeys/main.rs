@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used)]
 
 mod charge;
+mod commands;
 mod crash;
 mod dispatch;
 mod dunning;

@@ -8,7 +8,6 @@ mod crash;
 mod dispatch;
 mod dunning;
 mod events;
-mod refund;
 mod subscribe;
 mod webhook;
 mod webhook_bodies;

@@ -7,6 +7,7 @@ mod commands;
 mod crash;
 mod dispatch;
 mod dunning;
+mod manage_api;
 mod refund;
 mod subscribe;
 mod webhook;

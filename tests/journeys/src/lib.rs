@@ -1,5 +1,6 @@
 //! What the journeys share: a stack, a shop's backend and a buyer, and the few steps that every journey begins with.
 
+pub mod contract;
 pub mod fate;
 mod merchant;
 

@@ -6,7 +6,7 @@ use reqwest::Response;
 use sandbox::buyer::read;
 use serde_json::{Value, json};
 
-use crate::World;
+use crate::{World, contract};
 
 /// An answer of the API.
 #[derive(Debug, Clone, PartialEq)]
@@ -31,11 +31,15 @@ impl Answer {
 
 #[allow(clippy::missing_panics_doc, clippy::expect_used)]
 impl World {
-    /// One call of the merchant's API.
+    /// One call of the merchant's API. Its answer has to be as the API's document says.
     pub async fn call(&self, method: Method, path: &str, body: &Value, key: Option<&str>) -> Answer {
-        let response: Response = self.buyer.send(method, path, body, key).await.expect("an answer");
+        let response: Response = self.buyer.send(method.clone(), path, body, key).await.expect("an answer");
         let status = response.status().as_u16();
-        Answer { status, body: read(response).await }
+        let kind = response.headers().get("content-type").and_then(|kind| kind.to_str().ok());
+        let kind = kind.unwrap_or_default().to_owned();
+        let body = read(response).await;
+        assert_eq!(contract::problem(method.as_str(), path, status, &kind, &body), None);
+        Answer { status, body }
     }
 
     /// A command of a subscription's.

@@ -337,6 +337,7 @@ async fn nothing_goes_ahead_while_a_charge_is_in_doubt() {
     world.put_plan("half", json!({ "name": "반", "amount": 2_500, "interval": monthly() })).await;
     let id = world.subscribed("coffee").await;
     world.fault(Rule::once(Call::Again, Fault::CutAfterEffect));
+    world.fault(Rule::always(Fault::WebhookLost).on(Call::Webhook));
     world.live_until(seoul("2026-12-23T10:01")).await;
     assert!(world.subscription(id).await.in_flight.is_some());
     let before = world.subscription(id).await;
@@ -621,9 +622,8 @@ async fn meet(command: &str, body: &Value, stop: usize) -> String {
             answer
         }
     };
-    // In Korea's morning, the worker's lease and the settle delay over.
-    world.no_faults();
-    world.live_until(seoul("2026-12-23T12:00")).await;
+    // The worker's lease and the settle delay are over, and a day's look has been made.
+    world.live_until(seoul("2026-12-24T12:00")).await;
     let ledger = world.ledger(id).await;
     let second: Vec<_> =
         ledger.charges.iter().filter(|c| c.period == 2).map(|c| (c.status.word(), c.amount.get())).collect();

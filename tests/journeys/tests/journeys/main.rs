@@ -7,12 +7,8 @@ mod commands;
 mod crash;
 mod dispatch;
 mod dunning;
-<<<<<<< HEAD
 mod events;
-=======
 mod manage_api;
-mod refund;
->>>>>>> commands
 mod subscribe;
 mod webhook;
 mod webhook_bodies;

@@ -1,5 +1,7 @@
 //! Whatever happens to a subscription, in whatever order: there is a way forward, no step is lost, the anchor stays.
 
+#![allow(clippy::unwrap_used)]
+
 use jiff::{SignedDuration, Timestamp};
 use maedal::subscription::charge::Payment;
 use maedal::subscription::settle::Proof;

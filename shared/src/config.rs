@@ -114,8 +114,22 @@ fn read<T>(
     }
 }
 
+/// A secret that may be there. Its value is in no error.
+pub fn secret<T>(
+    name: &'static str,
+    rule: &'static str,
+    parse: impl Fn(&str) -> Option<T>,
+) -> Result<Option<T>, ConfigError> {
+    let Some(value) = var(name) else { return Ok(None) };
+    match parse(&value) {
+        Some(parsed) => Ok(Some(parsed)),
+        None => Err(ConfigError::Invalid { name, value: "(not shown)".to_owned(), rule }),
+    }
+}
+
 /// The stack's policy: `CHARGE_WINDOW` (`09:00-21:00`), `DUNNING_DAYS` (`1,3,5,7`), `AFTER_DUNNING` (`cancel` or
-/// `leave_unpaid`), `MISSED_PERIODS` (`skip` or `charge_each`), `HARD_DECLINES` (fragments, one per `|`).
+/// `leave_unpaid`), `MISSED_PERIODS` (`skip` or `charge_each`), `HARD_DECLINES` (fragments, one per `|`), `DELETE_KEYS` (`true` or
+/// `false`: whether a billing key is deleted once its subscription ended for good).
 pub fn policy() -> Result<Policy, ConfigError> {
     let window = read("CHARGE_WINDOW", "two times of a day, such as 09:00-21:00", |value| {
         let (open, close) = value.split_once('-')?;
@@ -134,6 +148,7 @@ pub fn policy() -> Result<Policy, ConfigError> {
         "charge_each" => Some(MissedPeriods::ChargeEach),
         _ => None,
     })?;
+    let delete_keys = read("DELETE_KEYS", "true or false", |value| value.parse().ok())?;
     let standard = DunningPolicy::default();
     let dunning =
         DunningPolicy { retry_days: retry_days.unwrap_or(standard.retry_days), then: then.unwrap_or(standard.then) };
@@ -146,6 +161,7 @@ pub fn policy() -> Result<Policy, ConfigError> {
         dunning,
         declines: declines.unwrap_or_default(),
         missed: missed.unwrap_or_default(),
+        delete_keys: delete_keys.unwrap_or_default(),
     })
 }
 

@@ -1,5 +1,7 @@
 //! Whatever happens to a subscription, in whatever order: there is a way forward, no step is lost, the anchor stays.
 
+#![allow(clippy::unwrap_used)]
+
 use jiff::{SignedDuration, Timestamp};
 use maedal::subscription::charge::Payment;
 use maedal::subscription::settle::Proof;
@@ -58,6 +60,7 @@ fn open(interval: Interval, trial_days: u16, now: Timestamp) -> Subscription {
         success_url: None,
         cancel_url: None,
         decline: None,
+        replaces: None,
     };
     let id: SubscriptionId = "01ARZ3NDEKTSV4RRFFQ69G5FAV".parse().unwrap();
     Subscription::open(id, "customer".parse().unwrap(), id.into(), plan, checkout, now)
@@ -71,6 +74,7 @@ fn billing_key(subscription: &mut Subscription, now: Timestamp) {
         provider: None,
         confirmed_at: now,
         broken: false,
+        deleted: false,
     });
 }
 
@@ -107,6 +111,9 @@ fn carry_out(subscription: &mut Subscription, step: Step, luck: Luck, now: Times
             assert!(period > subscription.period);
             subscription.skip_to(period);
         }
+        Step::UseCredit(intent) => drop(subscription.settle_by_credit(&intent, now)),
+        Step::SwitchPlan => subscription.switch_plan(),
+        Step::DeleteKey => unreachable!("nobody asked for it"),
         Step::CancelAtPeriodEnd => subscription.end(EndReason::Requested, now),
         Step::GiveUp => subscription.end(EndReason::Unpaid, now),
     }

@@ -71,19 +71,18 @@ async fn follow(app: &App, pages: &Pages<'_>, hint: &Hint) -> Result<Response<St
 
 /// Who has subscribed goes back to the shop, or to the session's own page where the shop has named none.
 fn confirmed(pages: &Pages<'_>, session: &Subscription) -> Response<String> {
-    match session.status {
-        Status::Active | Status::Trialing => {
-            let shop = session.checkout.as_ref().and_then(|checkout| checkout.success_url.as_deref());
-            let shop = shop.and_then(|address| with_session_id(address, session.id));
-            pages.redirect(&shop.unwrap_or_else(|| pages.session_path(session.id)))
-        }
-        Status::Pending
-        | Status::Expired
-        | Status::PastDue
-        | Status::Paused
-        | Status::Canceled
-        | Status::NeedsReview => pages.session(session, None),
+    let done = match session.status {
+        Status::Active | Status::Trialing => true,
+        // A new payment method came; it stays paused.
+        Status::Paused => session.is_replaced(),
+        Status::Pending | Status::Expired | Status::PastDue | Status::Canceled | Status::NeedsReview => false,
+    };
+    if !done {
+        return pages.session(session, None);
     }
+    let shop = session.checkout.as_ref().and_then(|checkout| checkout.success_url.as_deref());
+    let shop = shop.and_then(|address| with_session_id(address, session.id));
+    pages.redirect(&shop.unwrap_or_else(|| pages.session_path(session.id)))
 }
 
 /// The session's page, with why the window failed.

@@ -49,6 +49,44 @@ pub(crate) fn json<T: DeserializeOwned>(request: &Request) -> Result<T, Problem>
     Ok(value)
 }
 
+/// The body of a command that needs none: nothing is as good as `{}`.
+pub(crate) fn json_or_nothing<T: DeserializeOwned + Default>(request: &Request) -> Result<T, Problem> {
+    if request.body().is_empty() { Ok(T::default()) } else { json(request) }
+}
+
+/// The version that the caller has seen, by `If-Match`: what `ETag` said.
+pub(crate) fn if_match(request: &Request) -> Result<Option<u64>, Problem> {
+    let Some(tag) = request.headers().get(header::IF_MATCH) else { return Ok(None) };
+    let tag = tag.to_str().unwrap_or_default().trim();
+    if tag == "*" {
+        return Ok(None);
+    }
+    match tag.strip_prefix('"').and_then(|tag| tag.strip_suffix('"')).and_then(|tag| tag.parse().ok()) {
+        Some(version) => Ok(Some(version)),
+        None => Err(Problem::malformed("If-Match", "one ETag as a subscription's answer had it, such as \"7\"")),
+    }
+}
+
+/// A query's parameters, each at most once and each one of `known`.
+pub(crate) fn query<const N: usize>(
+    request: &Request,
+    known: [&'static str; N],
+) -> Result<[Option<String>; N], Problem> {
+    let mut found = [const { None }; N];
+    for (name, value) in form_urlencoded::parse(request.uri().query().unwrap_or_default().as_bytes()) {
+        let Some(place) = known.iter().position(|known| *known == name) else {
+            return Err(Problem::malformed(
+                name.into_owned(),
+                &format!("no such parameter. There are {}", known.join(", ")),
+            ));
+        };
+        if found[place].replace(value.into_owned()).is_some() {
+            return Err(Problem::malformed(known[place], "once at most"));
+        }
+    }
+    Ok(found)
+}
+
 fn explain(path: &str, error: &serde_json::Error) -> Problem {
     let text = error.to_string();
     match error.classify() {

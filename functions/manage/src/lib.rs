@@ -1,22 +1,30 @@
-//! The merchant's API, under `/v1`. API Gateway has checked the caller's signature (IAM) before a request comes here.
+//! The merchant's API, under `/v1`. API Gateway has checked the caller's signature (IAM) before a request comes here, or a
+//! bearer token is checked here. `openapi.json` describes all of it, and a test keeps the two alike.
 //!
 //! Every error is a problem document (RFC 9457) that names the field and the way out.
 
 mod charges;
+mod commands;
 mod input;
+mod list;
 mod problem;
+mod route;
 mod subscription;
+mod token;
 
 use std::sync::Arc;
 
-use lambda_http::http::{HeaderValue, Method, StatusCode, header};
+use lambda_http::http::{HeaderValue, StatusCode, header};
 use lambda_http::{Body, Request, Response};
 use maedal::billing::{Billing, Opened};
 use maedal::config::Site;
-use maedal::subscription::{PlanId, Subscription, SubscriptionId};
+use maedal::store::Key;
+use maedal::subscription::{Command, PlanId, Subscription, SubscriptionId};
 use serde::Serialize;
 
 use problem::Problem;
+pub use route::{Operation, ROUTES, Route};
+pub use token::ApiToken;
 
 /// What the handler works with.
 #[derive(Debug, Clone)]
@@ -25,6 +33,8 @@ pub struct App {
     pub billing: Arc<Billing>,
     /// The merchant's site.
     pub site: Site,
+    /// The token that callers must send; none where API Gateway checks their signature.
+    pub token: Option<ApiToken>,
 }
 
 /// Answers one request. Every error is an answer.
@@ -33,24 +43,29 @@ pub async fn handle(app: &App, request: Request) -> Response<Body> {
 }
 
 async fn route(app: &App, request: &Request) -> Result<Response<Body>, Problem> {
-    let path: Vec<&str> = request.uri().path().split('/').collect();
-    // API Gateway has routed the request; a stage or a mapped base path may stand in front.
-    match (path.as_slice(), request.method()) {
-        ([.., "v1", "plans", id], &Method::PUT) => put_plan(app, id, request).await,
-        ([.., "v1", "plans", id], &Method::GET) => plan(app, id).await,
-        ([.., "v1", "plans", _], _) => Err(Problem::wrong_method("GET, PUT")),
-        ([.., "v1", "plans"], &Method::GET) => plans(app).await,
-        ([.., "v1", "plans"], _) => Err(Problem::wrong_method("GET")),
-        ([.., "v1", "checkout-sessions"], &Method::POST) => open_checkout(app, request).await,
-        ([.., "v1", "checkout-sessions"], _) => Err(Problem::wrong_method("POST")),
-        ([.., "v1", "subscriptions", id], &Method::GET) => subscription(app, id).await,
-        ([.., "v1", "subscriptions", id, "charges"], &Method::GET) => charges(app, id).await,
-        ([.., "v1", "subscriptions", _] | [.., "v1", "subscriptions", _, "charges"], _) => {
-            Err(Problem::wrong_method("GET"))
-        }
-        _ => Err(Problem::not_found(
-            "nothing is at this path. The API is under /v1: plans, checkout-sessions, subscriptions",
-        )),
+    if app.token.as_ref().is_some_and(|token| !token.admits(request)) {
+        return Err(Problem::unauthorized());
+    }
+    let (operation, parameters) = route::find(request.method(), request.uri().path())?;
+    let parameter = |nth: usize| parameters.get(nth).copied().unwrap_or_default();
+    let id = parameter(0);
+    match operation {
+        Operation::ListPlans => plans(app).await,
+        Operation::GetPlan => plan(app, id).await,
+        Operation::PutPlan => put_plan(app, id, request).await,
+        Operation::OpenCheckout => open_checkout(app, request).await,
+        Operation::ListSubscriptions => list::subscriptions(app, request).await,
+        Operation::GetSubscription => subscription(app, id).await,
+        Operation::Cancel => commands::cancel(app, id, request).await,
+        Operation::Pause => commands::simple(app, id, request, Command::Pause).await,
+        Operation::Resume => commands::simple(app, id, request, Command::Resume).await,
+        Operation::ChangePlan => commands::change_plan(app, id, request).await,
+        Operation::ReplacePaymentMethod => commands::replace_payment_method(app, id, request).await,
+        Operation::Retry => commands::simple(app, id, request, Command::Retry).await,
+        Operation::DeleteKey => commands::simple(app, id, request, Command::DeleteKey).await,
+        Operation::ListCharges => charges(app, id).await,
+        Operation::GetCharge => charge(app, id, parameter(1)).await,
+        Operation::Refund => commands::refund(app, id, parameter(1), request).await,
     }
 }
 
@@ -87,14 +102,28 @@ async fn open_checkout(app: &App, request: &Request) -> Result<Response<Body>, P
 
 async fn subscription(app: &App, id: &str) -> Result<Response<Body>, Problem> {
     let found = find(app, id).await?;
-    Ok(answer(StatusCode::OK, &subscription::View::of(&found, app.billing.clock.now(), &app.billing.policy)))
+    let view = subscription::View::of(&found, app.billing.clock.now(), &app.billing.policy);
+    Ok(commands::with_etag(answer(StatusCode::OK, &view), found.version))
 }
 
 async fn charges(app: &App, id: &str) -> Result<Response<Body>, Problem> {
     let found = find(app, id).await?;
     let ledger = app.billing.store.ledger(found.id).await?;
-    let charges: Vec<_> = ledger.charges.iter().map(charges::View::of).collect();
+    let charges: Vec<_> = ledger.charges.iter().map(|charge| charges::View::of(charge, &ledger.refunds)).collect();
     Ok(answer(StatusCode::OK, &serde_json::json!({ "charges": charges })))
+}
+
+async fn charge(app: &App, id: &str, place: &str) -> Result<Response<Body>, Problem> {
+    let (period, attempt) = charges::place(place)?;
+    let found = find(app, id).await?;
+    let key = Key::charge(found.id, period, attempt);
+    let unknown = || Problem::not_found("the subscription has no such charge. GET its charges lists them");
+    let charge = app.billing.store.charge_at(&key).await?.ok_or_else(unknown)?;
+    let refunds = match charge.payment() {
+        Some(payment) => app.billing.store.refunds_of(found.id, &payment.imp_uid).await?,
+        None => Vec::new(),
+    };
+    Ok(answer(StatusCode::OK, &charges::View::of(&charge, &refunds)))
 }
 
 async fn find(app: &App, id: &str) -> Result<Subscription, Problem> {

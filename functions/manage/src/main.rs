@@ -5,11 +5,12 @@ use std::sync::Arc;
 
 use lambda_http::service_fn;
 use maedal::{config, telemetry};
-use manage::{App, handle};
+use manage::{ApiToken, App, handle};
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), lambda_http::Error> {
     telemetry::start();
-    let app = &App { billing: Arc::new(config::billing()?), site: config::site()? };
+    let token = config::secret("API_TOKEN", "20 characters at least, from a random generator", ApiToken::new)?;
+    let app = &App { billing: Arc::new(config::billing()?), site: config::site()?, token };
     lambda_http::run(service_fn(|request| async move { Ok::<_, Infallible>(handle(app, request).await) })).await
 }

@@ -2,9 +2,9 @@
 
 use lambda_http::http::{HeaderName, HeaderValue, StatusCode, header};
 use lambda_http::{Body, Response};
-use maedal::billing::{OpenError, PutPlanError};
+use maedal::billing::{CommandError, OpenError, PutPlanError, RefundError};
 use maedal::store::StoreError;
-use maedal::subscription::InvalidField;
+use maedal::subscription::{InvalidField, Refused};
 use serde::Serialize;
 use tracing::error;
 
@@ -17,7 +17,8 @@ pub(crate) struct Problem {
     status: StatusCode,
     detail: String,
     field: Option<String>,
-    header: Option<(HeaderName, &'static str)>,
+    reason: Option<&'static str>,
+    header: Option<(HeaderName, String)>,
 }
 
 #[derive(Serialize)]
@@ -28,12 +29,14 @@ struct Document<'a> {
     detail: &'a str,
     #[serde(skip_serializing_if = "Option::is_none")]
     field: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    reason: Option<&'static str>,
 }
 
 impl Problem {
     /// `detail` names what is wrong and the way out.
     pub(crate) fn new(status: StatusCode, detail: impl Into<String>) -> Self {
-        Self { status, detail: detail.into(), field: None, header: None }
+        Self { status, detail: detail.into(), field: None, reason: None, header: None }
     }
 
     /// A field that can't be as it is.
@@ -50,9 +53,17 @@ impl Problem {
         Self::new(StatusCode::NOT_FOUND, detail)
     }
 
-    pub(crate) fn wrong_method(allow: &'static str) -> Self {
+    pub(crate) fn wrong_method(allow: String) -> Self {
         let detail = format!("this path takes {allow} only");
         Self { header: Some((header::ALLOW, allow)), ..Self::new(StatusCode::METHOD_NOT_ALLOWED, detail) }
+    }
+
+    /// The caller isn't who it has to be. Says nothing of why.
+    pub(crate) fn unauthorized() -> Self {
+        Self {
+            header: Some((header::WWW_AUTHENTICATE, "Bearer".to_owned())),
+            ..Self::new(StatusCode::UNAUTHORIZED, "send the API token: Authorization: Bearer {token}")
+        }
     }
 
     fn of(mut self, field: impl Into<String>, rule: &str) -> Self {
@@ -69,11 +80,14 @@ impl Problem {
             status: self.status.as_u16(),
             detail: &self.detail,
             field: self.field.as_deref(),
+            reason: self.reason,
         };
         let mut response = super::answer(self.status, &document);
         response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
-        if let Some((name, value)) = self.header {
-            response.headers_mut().insert(name, HeaderValue::from_static(value));
+        if let Some((name, value)) = self.header
+            && let Ok(value) = HeaderValue::from_str(&value)
+        {
+            response.headers_mut().insert(name, value);
         }
         response
     }
@@ -90,7 +104,7 @@ impl From<StoreError> for Problem {
         error!(%error, "the table could not do what the merchant asked for");
         match error {
             StoreError::Conflict { .. } | StoreError::Unavailable { .. } => Self {
-                header: Some((header::RETRY_AFTER, RETRY_AFTER)),
+                header: Some((header::RETRY_AFTER, RETRY_AFTER.to_owned())),
                 ..Self::new(
                     StatusCode::SERVICE_UNAVAILABLE,
                     "the table can't do this now. Send the same request again, with its Idempotency-Key",
@@ -98,6 +112,37 @@ impl From<StoreError> for Problem {
             },
             StoreError::Defect { .. } => {
                 Self::new(StatusCode::INTERNAL_SERVER_ERROR, "this is a defect of ours; the log says more")
+            }
+        }
+    }
+}
+
+impl From<CommandError> for Problem {
+    fn from(error: CommandError) -> Self {
+        match error {
+            CommandError::Unknown => Self::not_found("there is no such subscription"),
+            CommandError::Refused(Refused { reason, detail }) => {
+                Self { reason: Some(reason.word()), ..Self::new(StatusCode::CONFLICT, detail) }
+            }
+            CommandError::Version { .. } => {
+                Self { reason: Some("version"), ..Self::new(StatusCode::CONFLICT, error.to_string()) }
+            }
+            CommandError::KeyReused => {
+                let problem = Self::new(StatusCode::CONFLICT, "").of("Idempotency-Key", &error.to_string());
+                Self { reason: Some("idempotency_key"), ..problem }
+            }
+            CommandError::Store(error) => error.into(),
+        }
+    }
+}
+
+impl From<RefundError> for Problem {
+    fn from(error: RefundError) -> Self {
+        match error {
+            RefundError::Command(error) => error.into(),
+            RefundError::Invalid(invalid) => invalid.into(),
+            RefundError::UnknownCharge => {
+                Self::not_found("the subscription has no such charge. GET its charges lists them")
             }
         }
     }

@@ -1,17 +1,21 @@
 //! A subscription as the merchant sees it, without our bookkeeping.
 
 use jiff::Timestamp;
-use maedal::subscription::{Ended, Plan, Policy, Review, Status, Subscription};
+use maedal::subscription::{Ended, Plan, Policy, Review, Status, Subscription, Won};
 use serde::Serialize;
 
 /// `GET /v1/subscriptions/{id}`.
 #[derive(Debug, Serialize)]
 pub(crate) struct View<'a> {
     id: String,
+    /// Goes up with every change. A command that names it is refused where it isn't this any more.
+    version: u64,
     status: Status,
     customer_id: &'a str,
     customer_uid: &'a str,
     plan: &'a Plan,
+    /// The plan from the next period on.
+    next_plan: Option<&'a Plan>,
     created_at: Timestamp,
     /// The period that the next charge pays for.
     period: u32,
@@ -21,14 +25,47 @@ pub(crate) struct View<'a> {
     current_period_end: Option<Timestamp>,
     /// When the next attempt is due; null where none is planned.
     next_charge_at: Option<Timestamp>,
+    /// How much it will be, less the credit; null where none is planned.
+    next_charge_amount: Option<Won>,
+    /// What the next charges are less by.
+    credit: Won,
     /// An attempt is being made, or its outcome is being found out.
     in_doubt: bool,
     cancel_at_period_end: bool,
     /// The gateway that issued the billing key.
     payment_provider: Option<&'a str>,
+    billing_key: BillingKey,
     dunning: Option<DunningView>,
     review: Option<ReviewView<'a>>,
     ended: Option<EndedView>,
+}
+
+/// What is known of the billing key.
+#[derive(Debug, Clone, Copy, Serialize)]
+#[serde(rename_all = "snake_case")]
+enum BillingKey {
+    /// None was issued yet.
+    None,
+    /// It can be charged, as far as we know.
+    Active,
+    /// The gateway said that it can't be charged any more.
+    Broken,
+    /// It is being deleted at I'mport.
+    Deleting,
+    /// It was deleted.
+    Deleted,
+}
+
+impl BillingKey {
+    fn of(s: &Subscription) -> Self {
+        match &s.payment_method {
+            _ if s.key_deletion.is_some() => Self::Deleting,
+            None => Self::None,
+            Some(method) if method.deleted => Self::Deleted,
+            Some(method) if method.broken => Self::Broken,
+            Some(_) => Self::Active,
+        }
+    }
 }
 
 #[derive(Debug, Serialize)]
@@ -53,24 +90,29 @@ struct EndedView {
 impl<'a> View<'a> {
     /// As it stands at `now`.
     pub(crate) fn of(s: &'a Subscription, now: Timestamp, policy: &Policy) -> Self {
-        let current = s.anchor.map(|anchor| (s.plan.terms.interval.period_at(now, anchor), anchor));
         // In a trial, no period has begun.
-        let current = current.filter(|(_, anchor)| *anchor <= now);
+        let current = s.period_at(now).filter(|_| s.anchor.is_some_and(|anchor| anchor <= now));
+        let next = s.next_amount(now, policy);
         Self {
             id: s.id.to_string(),
+            version: s.version,
             status: s.status,
             customer_id: s.customer_id.as_str(),
             customer_uid: s.customer_uid.as_str(),
             plan: &s.plan,
+            next_plan: s.next_plan.as_ref(),
             created_at: s.created_at,
             period: s.period,
             paid_through: s.paid_through,
-            current_period_start: current.map(|(period, anchor)| s.plan.terms.interval.start_of(period, anchor)),
-            current_period_end: current.map(|(period, anchor)| s.plan.terms.interval.end_of(period, anchor)),
-            next_charge_at: s.next_charge(now, policy).and_then(|_| s.due_at(now, policy)),
+            current_period_start: current.and_then(|period| s.start_of(period)),
+            current_period_end: current.and_then(|period| s.start_of(period.saturating_add(1))),
+            next_charge_at: next.and_then(|_| s.due_at(now, policy)),
+            next_charge_amount: next,
+            credit: s.credit,
             in_doubt: s.in_flight.is_some(),
             cancel_at_period_end: s.cancel_at_period_end,
             payment_provider: s.payment_method.as_ref().and_then(|method| method.provider.as_deref()),
+            billing_key: BillingKey::of(s),
             dunning: s.dunning.as_ref().map(|dunning| DunningView {
                 since: dunning.since,
                 last_decline: dunning.last_decline,

@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use stack::{Error, text};
 
 async fn app() -> Result<App, Error> {
-    Ok(App { billing: stack::billing().await?, site: stack::site() })
+    Ok(App { billing: stack::billing().await?, site: stack::site(), token: None })
 }
 
 async fn send(app: &App, method: Method, path: &str, key: Option<&str>, body: &str) -> Result<Response<Body>, Error> {
@@ -169,5 +169,52 @@ async fn a_request_that_cannot_be_read_is_refused_by_its_status() -> Result<(), 
     );
     assert_eq!(deleted.headers()[header::CONTENT_TYPE], "application/problem+json");
     assert_eq!(call(&app, Method::GET, "/v2", Value::Null).await?.0, 404);
+    Ok(())
+}
+
+/// Without a token, API Gateway has checked the caller's signature. With one, nothing goes without it.
+#[tokio::test]
+async fn a_stack_with_a_token_lets_nobody_in_without_it() -> Result<(), Error> {
+    let token = "0123456789abcdefghij";
+    assert!(manage::ApiToken::new("too-short").is_none());
+    let app = App { token: manage::ApiToken::new(token), ..app().await? };
+    for (sent, status) in [
+        (vec![], 401),
+        (vec![""], 401),
+        (vec!["Bearer"], 401),
+        (vec!["Bearer "], 401),
+        (vec!["Bearer 0123456789abcdefghi"], 401),
+        (vec!["Bearer 0123456789abcdefghijk"], 401),
+        (vec!["Basic 0123456789abcdefghij"], 401),
+        (vec!["Bearer 0123456789abcdefghij", "Bearer 0123456789abcdefghij"], 401),
+        (vec!["Bearer 0123456789abcdefghij"], 200),
+        (vec!["bearer 0123456789abcdefghij"], 200),
+    ] {
+        let mut request = Request::get("/v1/plans");
+        for value in &sent {
+            request = request.header(header::AUTHORIZATION, *value);
+        }
+        let response = handle(&app, request.body(Body::Empty)?).await;
+        assert_eq!(response.status().as_u16(), status, "{sent:?}");
+        assert_eq!(response.headers().contains_key(header::WWW_AUTHENTICATE), status == 401);
+    }
+    // Who isn't let in learns nothing: not even which paths there are.
+    assert_eq!(call(&app, Method::GET, "/v2", Value::Null).await?.0, 401);
+    assert!(!format!("{app:?}").contains(token));
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_version_that_has_gone_by_fails_the_condition() -> Result<(), Error> {
+    let app = app().await?;
+    stack::monthly_plan(&app.billing, "월간 구독", 0).await?;
+    let session = stack::open_session(&app.billing).await?;
+    let path = format!("/v1/subscriptions/{}", session.id);
+    let shown = send(&app, Method::GET, &path, None, "").await?;
+    assert_eq!(shown.headers()[header::ETAG], "\"1\"");
+    for (tag, status) in [("\"2\"", 412), ("\"1\"", 409), ("*", 409), ("1", 400), ("W/\"1\"", 400)] {
+        let request = Request::post(format!("{path}/pause")).header(header::IF_MATCH, tag).body(Body::Empty)?;
+        assert_eq!(handle(&app, request).await.status().as_u16(), status, "{tag}");
+    }
     Ok(())
 }

@@ -20,8 +20,14 @@ async fn app(charged: bool) -> Result<(App, Arc<Sent>), Error> {
     billing.open_window(id, &stack::site(), "https://pay.example").await?;
     if charged {
         let now = billing.clock.now();
-        let method =
-            PaymentMethod { window: 1, imp_uid: "imp_1".parse()?, provider: None, confirmed_at: now, broken: false };
+        let method = PaymentMethod {
+            window: 1,
+            imp_uid: "imp_1".parse()?,
+            provider: None,
+            confirmed_at: now,
+            broken: false,
+            deleted: false,
+        };
         let seen = billing.store.confirm(id, &id.into(), &method, now).await.map_err(|e| format!("{e:?}"))?;
         let intent = seen.next_charge(now, &billing.policy).ok_or("a charge that is due")?;
         assert_eq!(intent.merchant_uid, MerchantUid::charge(id, 1, 1));

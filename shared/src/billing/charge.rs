@@ -78,7 +78,9 @@ impl Billing {
             warn!(merchant_uid = %intent.merchant_uid, outcome = "not sent", "held up for too long since the claim");
             return self.doubt(claimed, true, None, "held up for too long since the claim").await;
         }
-        let tax_free = claimed.plan.terms.tax_free;
+        // Where credit lessens the amount, it lessens its part without VAT alike.
+        let terms = &claimed.plan.terms;
+        let tax_free = terms.tax_free.part(intent.amount.get().into(), terms.amount.get().into());
         let again = Again {
             customer_uid: &claimed.customer_uid,
             merchant_uid: intent.merchant_uid,
@@ -178,13 +180,14 @@ impl Billing {
         name: MerchantUid,
         proof: Proof,
     ) -> Result<Charged, StoreError> {
+        let meant = seen.in_flight.clone().filter(|intent| intent.merchant_uid == name);
         for _ in 0..TRIES {
             let now = self.now();
             let mut next = seen.clone();
             let ours = seen.in_flight.as_ref().is_some_and(|intent| intent.merchant_uid == name);
             let Some(charge) = ours.then(|| next.settle(proof.clone(), now, &self.policy)).flatten() else {
                 info!(merchant_uid = %name, outcome = "settled already", "somebody else was faster");
-                return self.settled_elsewhere(seen, name, proof).await;
+                return self.settled_elsewhere(seen, name, meant.as_ref(), proof).await;
             };
             match self.store.settle(&mut next, &[Entry::New(charge)], now, &self.policy).await {
                 Ok(()) => {
@@ -215,13 +218,15 @@ impl Billing {
         &self,
         seen: Subscription,
         name: MerchantUid,
+        meant: Option<&Intent>,
         proof: Proof,
     ) -> Result<Charged, StoreError> {
         match proof {
             Proof::Declined { .. } => Ok(Charged::Declined(Box::new(seen))),
             Proof::Paid(payment) => {
-                let amount = seen.plan.terms.amount;
-                let late = LatePayment { merchant_uid: name, amount, payment };
+                let amount = meant.map_or(seen.plan.terms.amount, |intent| intent.amount);
+                let credit = meant.map_or(Won::ZERO, |intent| intent.credit);
+                let late = LatePayment { merchant_uid: name, amount, credit, payment };
                 self.record_verified(late).await?;
                 Ok(Charged::Paid(Box::new(self.store.subscription(seen.id).await?.unwrap_or(seen))))
             }

@@ -13,6 +13,8 @@ pub enum CheckoutState {
     Confirming,
     /// It worked: paid, or in its trial.
     Subscribed,
+    /// The payment window can be opened for a new payment method.
+    Replacing,
     /// A renewal was declined.
     PastDue,
     /// Held by the merchant.
@@ -37,6 +39,11 @@ impl Billing {
             Status::Pending if session.in_flight.is_some() || session.can_be_charged() => CheckoutState::Confirming,
             Status::Pending if open(session) => CheckoutState::Open,
             Status::Pending | Status::Expired => CheckoutState::Over,
+            Status::Trialing | Status::Active | Status::PastDue | Status::Paused
+                if session.is_replacing(self.now()) && session.windows_of_session() < MOST_WINDOWS =>
+            {
+                CheckoutState::Replacing
+            }
             Status::Trialing | Status::Active => CheckoutState::Subscribed,
             Status::PastDue => CheckoutState::PastDue,
             Status::Paused => CheckoutState::Paused,

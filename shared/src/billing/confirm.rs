@@ -97,9 +97,11 @@ impl Billing {
             provider: payment.pg_provider.clone().filter(|provider| provider.len() <= 40),
             confirmed_at: now,
             broken: false,
+            deleted: false,
         };
         match self.store.confirm(name.subscription, &customer_uid, &method, now).await {
-            Ok(subscription) => {
+            Ok(mut subscription) => {
+                self.list_past_due(&mut subscription).await?;
                 info!(merchant_uid = %name, imp_uid = %method.imp_uid, outcome = "billing key", "billing key recorded");
                 Ok(Confirmation::Confirmed(Box::new(subscription)))
             }
@@ -123,6 +125,30 @@ impl Billing {
                     ) => Ok(Confirmation::Confirmed(seen)),
                 }
             }
+        }
+    }
+
+    /// A past-due subscription is due with its new billing key, at once: the index has to say so, since whoever told us of
+    /// the key may not be who charges.
+    async fn list_past_due(&self, subscription: &mut Subscription) -> Result<(), StoreError> {
+        if subscription.status != Status::PastDue || subscription.in_flight.is_some() {
+            return Ok(());
+        }
+        let now = self.now();
+        match self.store.put(subscription, now, &self.policy).await {
+            Ok(()) => {
+                subscription.listed_at = subscription.due_at(now, &self.policy);
+                Ok(())
+            }
+            // Whoever was faster has listed it anew.
+            Err(StoreError::Conflict { .. }) => match self.store.subscription(subscription.id).await? {
+                Some(current) => {
+                    *subscription = current;
+                    Ok(())
+                }
+                None => Ok(()),
+            },
+            Err(error @ (StoreError::Unavailable { .. } | StoreError::Defect { .. })) => Err(error),
         }
     }
 

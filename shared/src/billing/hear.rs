@@ -106,6 +106,9 @@ impl Billing {
             | Step::ExpireCheckout
             | Step::StartTrial
             | Step::Charge(_)
+            | Step::UseCredit(_)
+            | Step::SwitchPlan
+            | Step::DeleteKey
             | Step::SkipTo { .. }
             | Step::Resolve
             | Step::CancelAtPeriodEnd

@@ -5,14 +5,18 @@
 
 mod charge;
 mod checkout_state;
+mod command;
 mod confirm;
+mod delete_key;
 mod dispatch;
 mod hear;
 mod open_checkout;
 mod open_window;
+mod payment_method;
 mod put_plan;
 mod record;
 mod refund;
+mod refund_charge;
 mod resolve;
 mod verify;
 mod work;
@@ -23,13 +27,16 @@ use jiff::Timestamp;
 
 pub use charge::{Charged, SEND_WITHIN};
 pub use checkout_state::CheckoutState;
+pub use command::{CommandError, CommandRequest, Done};
 pub use confirm::{Confirmation, Refusal, WINDOW_AMOUNT};
 pub use dispatch::{Dispatched, dispatch};
 pub use hear::{HearError, Heard};
 pub use open_checkout::{CheckoutRequest, OpenError, Opened, Session};
 pub use open_window::{Window, WindowError, WindowRequest};
+pub use payment_method::PaymentMethodRequest;
 pub use put_plan::{PlanRequest, PutPlanError};
 pub use record::Recorded;
+pub use refund_charge::{RefundError, RefundRequest};
 pub use resolve::SETTLE_DELAY;
 pub use work::Worked;
 

@@ -101,7 +101,7 @@ fn text(field: &'static str, value: Option<&str>, most: usize) -> Result<(), Inv
     }
 }
 
-fn url(field: &'static str, value: Option<&str>) -> Result<(), InvalidField> {
+pub(super) fn url(field: &'static str, value: Option<&str>) -> Result<(), InvalidField> {
     let Some(value) = value else { return Ok(()) };
     let good = url::Url::parse(value).is_ok_and(|url| {
         let local = matches!(url.host_str(), Some("localhost" | "127.0.0.1" | "[::1]"));
@@ -149,6 +149,7 @@ impl Billing {
                 success_url: request.success_url.clone(),
                 cancel_url: request.cancel_url.clone(),
                 decline: None,
+                replaces: None,
             };
             let customer_uid = request.customer_uid.clone().unwrap_or_else(|| id.into());
             let subscription =

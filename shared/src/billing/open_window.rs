@@ -3,8 +3,10 @@
 use serde::Serialize;
 
 use super::Billing;
+use super::TRIES;
 use super::confirm::WINDOW_AMOUNT;
 use crate::config::{Channel, Site};
+use crate::store::MOST_WINDOWS;
 use crate::store::{StoreError, Taken};
 use crate::subscription::{CustomerUid, MerchantUid, Status, Subscription, SubscriptionId, Won};
 
@@ -80,6 +82,9 @@ impl Billing {
             {
                 return Err(WindowError::NotNeeded(seen));
             }
+            Err(Taken::Found(Some(seen))) if seen.checkout.as_ref().is_some_and(|c| c.replaces.is_some()) => {
+                self.open_window_again(*seen).await?
+            }
             Err(Taken::Found(Some(seen))) => {
                 return Err(match seen.status {
                     Status::Pending | Status::Expired | Status::Canceled => WindowError::Over(seen),
@@ -89,6 +94,40 @@ impl Billing {
                 });
             }
         };
+        self.window(session, site, public_url).await
+    }
+
+    /// Counts an opening of the window for a new payment method. What else is due stays due.
+    async fn open_window_again(&self, mut seen: Subscription) -> Result<Subscription, WindowError> {
+        for _ in 0..TRIES {
+            let now = self.now();
+            if !seen.is_replacing(now) {
+                return Err(match seen.status {
+                    Status::Pending | Status::Expired | Status::Canceled => WindowError::Over(Box::new(seen)),
+                    Status::Trialing | Status::Active | Status::PastDue | Status::Paused | Status::NeedsReview => {
+                        WindowError::NotNeeded(Box::new(seen))
+                    }
+                });
+            }
+            if seen.windows_of_session() >= MOST_WINDOWS {
+                return Err(WindowError::Over(Box::new(seen)));
+            }
+            seen.windows += 1;
+            seen.window_opened_at = Some(now);
+            match self.store.put(&mut seen, now, &self.policy).await {
+                Ok(()) => return Ok(seen),
+                Err(StoreError::Conflict { .. }) => match self.store.subscription(seen.id).await? {
+                    Some(current) => seen = current,
+                    None => return Err(WindowError::UnknownSession),
+                },
+                Err(error @ (StoreError::Unavailable { .. } | StoreError::Defect { .. })) => return Err(error.into()),
+            }
+        }
+        Err(StoreError::Conflict { task: "open a payment window" }.into())
+    }
+
+    async fn window(&self, session: Subscription, site: &Site, public_url: &str) -> Result<Window, WindowError> {
+        let id = session.id;
         let buyer = self.store.buyer(id).await?;
         Ok(Window {
             user_code: site.user_code.clone(),

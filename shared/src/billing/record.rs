@@ -7,7 +7,7 @@ use super::{Billing, TRIES};
 use crate::iamport::IamportPayment;
 use crate::store::{Entry, StoreError};
 use crate::subscription::settle::LatePayment;
-use crate::subscription::{Charge, MerchantUid, Purpose, Subscription};
+use crate::subscription::{Charge, MerchantUid, Purpose, Subscription, Won};
 
 /// What came of recording a payment.
 #[derive(Debug, Clone, PartialEq)]
@@ -62,10 +62,12 @@ impl Billing {
             return Ok(Recorded::Known(Box::new(charge.clone())));
         }
         // The amount that was asked for then; the plan's, where the ledger has lost the attempt.
-        let amount = known.iter().find(|c| c.attempt == attempt).map_or(seen.plan.terms.amount, |c| c.amount);
+        let asked = known.iter().find(|c| c.attempt == attempt);
+        let amount = asked.map_or(seen.plan.terms.amount, |c| c.amount);
+        let credit = asked.map_or(Won::ZERO, |c| c.credit);
         let meant = Meant { merchant_uid: name, amount, customer_uid: &seen.customer_uid };
         match meant.verify(paid) {
-            Ok(payment) => self.record_verified(LatePayment { merchant_uid: name, amount, payment }).await?,
+            Ok(payment) => self.record_verified(LatePayment { merchant_uid: name, amount, credit, payment }).await?,
             Err(difference) => {
                 self.review(seen, difference).await?;
                 return Ok(Recorded::NeedsReview);
@@ -97,7 +99,7 @@ impl Billing {
             if known.iter().any(|c| c.payment().is_some_and(|p| p.imp_uid == late.payment.imp_uid)) {
                 return Ok(());
             }
-            let paid_before = known.iter().any(|c| c.payment().is_some() && !c.duplicate);
+            let paid_before = known.iter().any(Charge::is_settled);
             let Some(mut charge) = subscription.record_late(late.clone(), paid_before, now) else { return Ok(()) };
             let entry = match known.into_iter().find(|c| c.attempt == attempt && !c.further) {
                 None => Entry::New(charge),

@@ -198,6 +198,8 @@ mod tests {
             attempt: 1,
             merchant_uid: MerchantUid::charge(id, 1, 1),
             amount: Won::new(10_000),
+            credit: Won::ZERO,
+            credited: Won::ZERO,
             status: ChargeStatus::Declined { reason: String::new(), imp_uid: None },
             settled_at: jiff::Timestamp::UNIX_EPOCH,
             was_in_doubt: false,
@@ -205,6 +207,7 @@ mod tests {
             further: false,
             refunded: Won::ZERO,
             refund: None,
+            bill: None,
         }
     }
 

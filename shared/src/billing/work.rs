@@ -5,10 +5,11 @@ use tracing::info;
 
 use super::charge::Charged;
 use super::confirm::Confirmation;
+use super::delete_key::Deleted;
 use super::refund::Refunded;
 use super::{Billing, TRIES};
 use crate::iamport::CallError;
-use crate::store::{Due, Guard, StoreError};
+use crate::store::{Due, Entry, Guard, StoreError};
 use crate::subscription::{EndReason, Step, Subscription};
 
 /// What a step came to.
@@ -109,6 +110,22 @@ impl Billing {
                     }
                 }
                 Step::Resolve => return Box::pin(self.resolve(seen)).await.map(Worked::Charged),
+                Step::UseCredit(intent) => {
+                    let charge = seen.settle_by_credit(&intent, now);
+                    info!(merchant_uid = %intent.merchant_uid, credit = intent.credit.get(), outcome = "credited", "charge settled by credit");
+                    self.store.settle(&mut seen, &[Entry::New(charge)], now, &self.policy).await
+                }
+                Step::SwitchPlan => {
+                    seen.switch_plan();
+                    self.store.put(&mut seen, now, &self.policy).await
+                }
+                Step::DeleteKey => match self.delete_key(&mut seen).await? {
+                    Deleted::Gone => self.store.put(&mut seen, now, &self.policy).await,
+                    Deleted::Later => {
+                        self.store.put(&mut seen, now, &self.policy).await?;
+                        return Ok(Worked::Waiting(Box::new(seen)));
+                    }
+                },
                 Step::CheckWindows => match self.look_for_billing_key(&mut seen).await? {
                     Look::Found => Ok(()),
                     Look::Nothing => {

@@ -29,6 +29,9 @@ pub struct ChargeFacts {
     /// The buyer's receipt.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub receipt_url: Option<String>,
+    /// How much of it the credit balance paid, beside the amount.
+    #[serde(skip_serializing_if = "Won::is_zero")]
+    pub credit: Won,
     /// Why it was declined, in the gateway's words.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub decline_reason: Option<String>,
@@ -44,11 +47,13 @@ impl ChargeFacts {
         let (imp_uid, decline_reason) = match &charge.status {
             ChargeStatus::Paid(payment) => (Some(payment.imp_uid.clone()), None),
             ChargeStatus::Declined { reason, imp_uid } => (imp_uid.clone(), Some(reason.clone())),
+            ChargeStatus::Credited => (None, None),
         };
         Self {
             merchant_uid: charge.merchant_uid,
             imp_uid,
             amount: charge.amount,
+            credit: charge.credit,
             refunded: charge.refunded,
             period: Period {
                 number: charge.period,
@@ -70,6 +75,7 @@ impl ChargeFacts {
             merchant_uid: intent.merchant_uid,
             imp_uid: None,
             amount: intent.amount,
+            credit: intent.credit,
             refunded: Won::ZERO,
             period: Period::of(subscription, intent.period),
             attempt: intent.attempt,
@@ -105,10 +111,11 @@ pub(super) fn events(old: Option<&Charge>, new: &Charge, written_at: Timestamp) 
     let mut events = Vec::new();
     match (&new.status, old.map(|old| &old.status)) {
         (ChargeStatus::Paid(_), Some(ChargeStatus::Paid(_)))
-        | (ChargeStatus::Declined { .. }, Some(ChargeStatus::Declined { .. } | ChargeStatus::Paid(_))) => (),
-        (ChargeStatus::Paid(_), Some(ChargeStatus::Declined { .. }) | None) => {
+        | (ChargeStatus::Declined { .. } | ChargeStatus::Credited, Some(_)) => (),
+        (ChargeStatus::Paid(_), Some(ChargeStatus::Declined { .. } | ChargeStatus::Credited) | None) => {
             events.push(event(Kind::ChargePaid, "", None));
         }
+        (ChargeStatus::Credited, None) => events.push(event(Kind::ChargeCredited, "", None)),
         (ChargeStatus::Declined { .. }, None) => events.push(event(Kind::ChargeDeclined, "", None)),
     }
     if new.duplicate && !old.is_some_and(|old| old.duplicate) {

@@ -105,6 +105,8 @@ kinds! {
     ChargePaid = "charge.paid",
     /// It did not.
     ChargeDeclined = "charge.declined",
+    /// A period was paid by the credit balance alone.
+    ChargeCredited = "charge.credited",
     /// Nobody knows yet; `charge.paid` or `charge.declined` follows.
     ChargeInDoubt = "charge.in_doubt",
     /// The payment bought nothing (paid twice, or after the end), and goes back: `charge.refunded` follows.

@@ -29,7 +29,8 @@ fn opened() -> Subscription {
         dunning: None,
     };
     let plan = Plan { id: "coffee".parse().unwrap(), version: 1, terms };
-    let checkout = Checkout { expires_at: at(3_600), success_url: None, cancel_url: None, decline: None };
+    let checkout =
+        Checkout { expires_at: at(3_600), success_url: None, cancel_url: None, decline: None, replaces: None };
     Subscription::open(id, "customer-1".parse().unwrap(), id.into(), plan, checkout, at(0))
 }
 
@@ -40,6 +41,7 @@ fn method(window: u32) -> PaymentMethod {
         provider: Some("chai".into()),
         confirmed_at: at(1),
         broken: false,
+        deleted: false,
     }
 }
 
@@ -351,6 +353,7 @@ prop_compose! {
                 attempt: 1,
                 merchant_uid: MerchantUid::charge(s.id, s.period, 1),
                 amount: Won::new(9_900),
+                credit: Won::ZERO,
                 until: at(9_000),
             });
             s.claimed_at = Some(at(2));

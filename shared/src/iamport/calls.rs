@@ -109,11 +109,14 @@ impl Iamport {
         let path = format!("/subscribe/customers/{}", encode(customer_uid.as_str()));
         Ok(match self.get(&path).await? {
             Answer::Done(key) => Some(key),
-            Answer::Refused { .. } | Answer::NotFound { .. } => None,
+            Answer::Refused { code: 1, .. } | Answer::NotFound { .. } => None,
+            Answer::Refused { code, .. } => {
+                return Err(CallError::Nonsense(format!("a lookup was refused with code {code}")));
+            }
         })
     }
 
-    /// Deletes a billing key for good; `None` where there was none.
+    /// Deletes a billing key for good; `None` where I'mport did not, most often because there was none.
     pub async fn delete_billing_key(
         &self,
         customer_uid: &CustomerUid,

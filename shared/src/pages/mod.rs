@@ -5,6 +5,7 @@ mod checkout;
 mod language;
 mod layout;
 mod problem;
+mod replace;
 mod result;
 mod words;
 
@@ -46,6 +47,7 @@ impl<'a> Pages<'a> {
     pub fn session(&self, session: &Subscription, notice: Option<&str>) -> Response<String> {
         match self.billing.checkout_state(session) {
             CheckoutState::Open => self.checkout(session, notice),
+            CheckoutState::Replacing => self.replace(session, notice),
             CheckoutState::Confirming => self.confirming(),
             state @ (CheckoutState::Subscribed
             | CheckoutState::PastDue

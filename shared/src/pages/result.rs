@@ -34,7 +34,9 @@ impl Pages<'_> {
             CheckoutState::Paused => (StatusCode::OK, words.paused),
             CheckoutState::Ended => (StatusCode::OK, words.ended),
             CheckoutState::Review => (StatusCode::OK, words.review),
-            CheckoutState::Open | CheckoutState::Confirming => (StatusCode::OK, words.confirming),
+            CheckoutState::Open | CheckoutState::Replacing | CheckoutState::Confirming => {
+                (StatusCode::OK, words.confirming)
+            }
             CheckoutState::Over => (StatusCode::GONE, words.over),
         };
         let details = (state == CheckoutState::Subscribed).then(|| self.details(session));

@@ -55,6 +55,11 @@ impl Key {
         Self::new(format!("SUB#{}", charge.subscription), place)
     }
 
+    /// The charge of an attempt.
+    pub fn charge(id: SubscriptionId, period: u32, attempt: u32) -> Self {
+        Self::new(format!("SUB#{id}"), format!("{CHARGE}{period:05}#{attempt:03}"))
+    }
+
     /// A refund.
     pub fn refund(id: SubscriptionId, imp_uid: &str, cancellation_id: &str) -> Self {
         Self::new(format!("SUB#{id}"), format!("{REFUND}{imp_uid}#{cancellation_id}"))

@@ -112,28 +112,32 @@ impl Store {
         item.map(|item| serde_dynamo::from_item(item).map_err(|e| StoreError::corrupt(TASK, &e))).transpose()
     }
 
-    fn write_entry(&self, entry: &Entry) -> Result<TransactWriteItem, StoreError> {
+    pub(super) fn write_entry(&self, entry: &Entry) -> Result<TransactWriteItem, StoreError> {
         match entry {
             Entry::New(charge) => self.put_if(charge_item(charge)?, "attribute_not_exists(pk)"),
             Entry::Changed { was, is } => {
-                let (condition, tries) = match &was.refund {
-                    Some(refund) => {
-                        ("#status = :status AND refunded = :refunded AND refund.tries = :tries", Some(refund.tries))
-                    }
-                    None => ("#status = :status AND refunded = :refunded AND attribute_not_exists(refund)", None),
+                let refund = match &was.refund {
+                    Some(_) => "refund.tries = :tries",
+                    None => "attribute_not_exists(refund)",
+                };
+                let credited = match was.credited {
+                    Won::ZERO => "attribute_not_exists(credited)",
+                    _ => "credited = :credited",
                 };
                 let mut put = aws_sdk_dynamodb::types::Put::builder()
                     .table_name(&self.table)
                     .set_item(Some(charge_item(is)?))
-                    .condition_expression(condition)
+                    .condition_expression(format!(
+                        "#status = :status AND refunded = :refunded AND {refund} AND {credited}"
+                    ))
                     .expression_attribute_names("#status", "status")
-                    .expression_attribute_values(
-                        ":status",
-                        s(if was.payment().is_some() { "paid" } else { "declined" }),
-                    )
+                    .expression_attribute_values(":status", s(was.status.word()))
                     .expression_attribute_values(":refunded", n(was.refunded.get()));
-                if let Some(tries) = tries {
-                    put = put.expression_attribute_values(":tries", n(tries));
+                if let Some(refund) = &was.refund {
+                    put = put.expression_attribute_values(":tries", n(refund.tries));
+                }
+                if was.credited > Won::ZERO {
+                    put = put.expression_attribute_values(":credited", n(was.credited.get()));
                 }
                 Ok(TransactWriteItem::builder().put(put.build().map_err(StoreError::build)?).build())
             }
@@ -146,7 +150,7 @@ impl Store {
         }
     }
 
-    async fn query<T: serde::de::DeserializeOwned>(
+    pub(super) async fn query<T: serde::de::DeserializeOwned>(
         &self,
         id: SubscriptionId,
         prefix: &str,

@@ -10,9 +10,11 @@
 //! An answer that was lost is not an outcome: the SDK sends again (transactions with the same token), and whoever comes
 //! next finds what stands.
 
+mod command;
 mod due;
 pub mod key;
 mod ledger;
+mod list;
 mod meter;
 mod plans;
 mod subscriptions;
@@ -25,9 +27,11 @@ use aws_sdk_dynamodb::Client;
 use aws_sdk_dynamodb::error::{BuildError, DisplayErrorContext, ProvideErrorMetadata, SdkError};
 use aws_sdk_dynamodb::types::AttributeValue;
 
+pub use command::Commanded;
 pub use due::{Due, DuePage};
 pub use key::Key;
 pub use ledger::{Entry, Ledger};
+pub use list::{ListBy, ListPage, MOST_LISTED};
 pub use meter::Meter;
 pub use plans::PlanPut;
 pub use subscriptions::{Buyer, Created, Guard, Idempotency, MOST_WINDOWS, Taken};

@@ -188,7 +188,7 @@ impl Store {
             .update(&Key::subscription(id))
             .update_expression("SET #version = #version + :one, payment_method = :method REMOVE window_opened_at")
             .condition_expression(
-                "customer_uid = :customer_uid AND windows >= :window \
+                "customer_uid = :customer_uid AND windows >= :window AND attribute_not_exists(key_deletion) \
                  AND (attribute_not_exists(payment_method) OR payment_method.#window < :window) \
                  AND ((#status = :pending AND checkout.expires_at > :still_open) \
                       OR #status IN (:trialing, :active, :past_due, :paused))",

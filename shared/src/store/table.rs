@@ -12,6 +12,8 @@ use super::StoreError;
 pub const DUE_INDEX: &str = "due";
 /// The merchant's customers' subscriptions: hash `customer_id`, range `id`.
 pub const CUSTOMER_INDEX: &str = "by_customer";
+/// The subscriptions in a state: hash `status`, range `id`. A renewal changes neither, so it costs nothing there.
+pub const STATE_INDEX: &str = "by_state";
 
 /// Creates the table `name`, unless it is there.
 pub async fn create(client: &Client, name: &str) -> Result<(), StoreError> {
@@ -29,10 +31,12 @@ pub async fn create(client: &Client, name: &str) -> Result<(), StoreError> {
         .attribute_definitions(attribute("due_at", ScalarAttributeType::N)?)
         .attribute_definitions(attribute("customer_id", ScalarAttributeType::S)?)
         .attribute_definitions(attribute("id", ScalarAttributeType::S)?)
+        .attribute_definitions(attribute("status", ScalarAttributeType::S)?)
         .key_schema(key("pk", KeyType::Hash)?)
         .key_schema(key("sk", KeyType::Range)?)
         .global_secondary_indexes(index(DUE_INDEX, "due_shard", "due_at")?)
         .global_secondary_indexes(index(CUSTOMER_INDEX, "customer_id", "id")?)
+        .global_secondary_indexes(index(STATE_INDEX, "status", "id")?)
         .stream_specification(
             StreamSpecification::builder()
                 .stream_enabled(true)

@@ -18,8 +18,11 @@ pub struct Intent {
     pub attempt: u32,
     /// The name that I'mport will know it by.
     pub merchant_uid: MerchantUid,
-    /// How much.
+    /// How much, of money: what the period costs, less the credit.
     pub amount: Won,
+    /// How much of the credit balance it uses.
+    #[serde(default, skip_serializing_if = "Won::is_zero")]
+    pub credit: Won,
     /// From here on it must not be sent any more: the period is over.
     #[serde(with = "millisecond::required")]
     pub until: Timestamp,
@@ -36,8 +39,14 @@ pub struct Charge {
     pub attempt: u32,
     /// The name that I'mport knows it by.
     pub merchant_uid: MerchantUid,
-    /// How much was asked for.
+    /// How much money was asked for.
     pub amount: Won,
+    /// How much of the credit balance it uses, once settled.
+    #[serde(default, skip_serializing_if = "Won::is_zero")]
+    pub credit: Won,
+    /// How much of it became credit again, when the plan was changed within the period.
+    #[serde(default, skip_serializing_if = "Won::is_zero")]
+    pub credited: Won,
     /// What came of it.
     #[serde(flatten)]
     pub status: ChargeStatus,
@@ -117,6 +126,19 @@ pub enum ChargeStatus {
         #[serde(default, skip_serializing_if = "Option::is_none")]
         imp_uid: Option<ImpUid>,
     },
+    /// The credit balance covered all of it: no money moved, and I'mport knows nothing of it.
+    Credited,
+}
+
+impl ChargeStatus {
+    /// The word that the API and the table use.
+    pub const fn word(&self) -> &'static str {
+        match self {
+            Self::Paid(_) => "paid",
+            Self::Declined { .. } => "declined",
+            Self::Credited => "credited",
+        }
+    }
 }
 
 /// A payment that I'mport has confirmed.
@@ -137,7 +159,7 @@ impl Charge {
     pub fn payment(&self) -> Option<&Payment> {
         match &self.status {
             ChargeStatus::Paid(payment) => Some(payment),
-            ChargeStatus::Declined { .. } => None,
+            ChargeStatus::Declined { .. } | ChargeStatus::Credited => None,
         }
     }
 
@@ -145,7 +167,37 @@ impl Charge {
     pub fn standing(&self) -> Won {
         match &self.status {
             ChargeStatus::Paid(_) => self.amount.saturating_sub(self.refunded),
+            ChargeStatus::Declined { .. } | ChargeStatus::Credited => Won::ZERO,
+        }
+    }
+
+    /// Whether it paid for its period, with money or with credit.
+    pub fn is_settled(&self) -> bool {
+        match &self.status {
+            ChargeStatus::Paid(_) | ChargeStatus::Credited => !self.duplicate,
+            ChargeStatus::Declined { .. } => false,
+        }
+    }
+
+    /// What the buyer has in it: money that stands and credit, without what became credit again.
+    pub fn worth(&self) -> Won {
+        match &self.status {
+            ChargeStatus::Paid(_) | ChargeStatus::Credited => {
+                (self.standing() + self.credit).saturating_sub(self.credited)
+            }
             ChargeStatus::Declined { .. } => Won::ZERO,
         }
+    }
+
+    /// How much money can go back: what stands, without what became credit.
+    pub fn refundable(&self) -> Won {
+        self.standing().min(self.worth())
+    }
+
+    /// Decides that `amount` goes back.
+    pub fn give_back(&mut self, amount: Won, reason: &str, now: Timestamp) {
+        let balance = self.standing();
+        let reason = reason.to_owned();
+        self.refund = Some(RefundIntent { amount, balance, reason, requested_at: now, due_at: now, tries: 0 });
     }
 }

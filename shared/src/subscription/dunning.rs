@@ -54,11 +54,32 @@ pub struct Dunning {
     /// The latest decline: a billing key that is newer than this is tried at once.
     #[serde(with = "jiff::fmt::serde::timestamp::millisecond::required")]
     pub last_decline: Timestamp,
-    /// How many declines so far.
+    /// How many declines so far; those of retries that were asked for don't count.
     pub declines: u32,
+    /// The merchant asked for a retry, apart from the schedule.
+    #[serde(
+        default,
+        with = "jiff::fmt::serde::timestamp::millisecond::optional",
+        skip_serializing_if = "Option::is_none"
+    )]
+    pub retry_at: Option<Timestamp>,
 }
 
 impl Dunning {
+    /// Begins with a decline at `now`.
+    pub const fn begin(now: Timestamp) -> Self {
+        Self { since: now, last_decline: now, declines: 1, retry_at: None }
+    }
+
+    /// Another decline. One that was asked for doesn't use up a retry day.
+    pub fn decline(&mut self, now: Timestamp, policy: &DunningPolicy) {
+        let on_schedule = self.next_retry(policy).is_some_and(|at| at <= now);
+        if self.retry_at.take().is_none() || on_schedule {
+            self.declines = self.declines.saturating_add(1);
+        }
+        self.last_decline = now;
+    }
+
     /// When the next retry is due under `policy`; `None` after the last one.
     pub fn next_retry(&self, policy: &DunningPolicy) -> Option<Timestamp> {
         let done = usize::try_from(self.declines.saturating_sub(1)).unwrap_or(usize::MAX);
@@ -121,8 +142,7 @@ mod tests {
     fn retries_follow_the_days_from_the_first_decline() {
         let since: Timestamp = "2026-11-23T01:00:00Z".parse().unwrap();
         let policy = DunningPolicy::default();
-        let due =
-            |declines| Dunning { since, last_decline: since, declines }.next_retry(&policy).map(|t| t.to_string());
+        let due = |declines| Dunning { declines, ..Dunning::begin(since) }.next_retry(&policy).map(|t| t.to_string());
         assert_eq!(due(1).as_deref(), Some("2026-11-24T01:00:00Z"));
         assert_eq!(due(2).as_deref(), Some("2026-11-26T01:00:00Z"));
         assert_eq!(due(4).as_deref(), Some("2026-11-30T01:00:00Z"));

@@ -13,6 +13,7 @@
 //! One function says what is next, [`Subscription::next_step`]. Everything else executes steps.
 
 pub mod charge;
+pub mod command;
 pub mod dunning;
 pub mod id;
 pub mod period;
@@ -29,6 +30,7 @@ use period::FOREVER;
 use serde::{Deserialize, Serialize};
 
 pub use charge::{Bill, Charge, ChargeStatus, Intent};
+pub use command::{Command, Facts, Reason, RefundPart, Refused, When};
 pub use dunning::{AfterDunning, DeclineKind, DeclineRules, Dunning, DunningPolicy};
 pub use id::{CustomerId, CustomerUid, ImpUid, InvalidId, MerchantUid, PlanId, Purpose, SubscriptionId};
 pub use period::{Interval, Unit};
@@ -71,9 +73,12 @@ pub struct Subscription {
     /// The billing key, as far as we know it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub payment_method: Option<PaymentMethod>,
-    /// The start of period 1, from which all periods count.
+    /// The start of [`Subscription::anchor_period`], from which all periods count.
     #[serde(default, with = "millisecond::optional", skip_serializing_if = "Option::is_none")]
     pub anchor: Option<Timestamp>,
+    /// The period that starts at the anchor: 1, until a change of plan moves both.
+    #[serde(default = "first", skip_serializing_if = "is_first")]
+    pub anchor_period: u32,
     /// The period that the next charge pays for.
     pub period: u32,
     /// How many attempts at it have been settled.
@@ -100,6 +105,15 @@ pub struct Subscription {
     /// The buyer or the merchant wants no further period.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub cancel_at_period_end: bool,
+    /// The plan from the next period on.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub next_plan: Option<Plan>,
+    /// What the next charges are less by: the unused part of a period whose plan was changed.
+    #[serde(default, skip_serializing_if = "Won::is_zero")]
+    pub credit: Won,
+    /// The billing key is to be deleted at I'mport. Until it is, nothing is charged.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub key_deletion: Option<KeyDeletion>,
     /// Why it needs a person.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub review: Option<Review>,
@@ -114,6 +128,15 @@ pub struct Subscription {
 #[allow(clippy::trivially_copy_pass_by_ref)]
 fn is_zero(n: &u32) -> bool {
     *n == 0
+}
+
+const fn first() -> u32 {
+    1
+}
+
+#[allow(clippy::trivially_copy_pass_by_ref)]
+fn is_first(n: &u32) -> bool {
+    *n == 1
 }
 
 /// Where a subscription stands.
@@ -174,6 +197,9 @@ pub struct Checkout {
     /// What the last decline said, for the buyer to read.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub decline: Option<String>,
+    /// The session is for a new payment method of a subscription that lives: how often the window had been opened before.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub replaces: Option<u32>,
 }
 
 /// How long after the session's end we close it: a buyer who is in the window then may still come back.
@@ -204,6 +230,20 @@ pub struct PaymentMethod {
     /// A hard decline said that it can't be charged any more.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub broken: bool,
+    /// It was deleted at I'mport, as asked.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub deleted: bool,
+}
+
+/// A billing key that is to be deleted at I'mport.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct KeyDeletion {
+    /// When I'mport is asked next.
+    #[serde(with = "millisecond::required")]
+    pub due_at: Timestamp,
+    /// How often it was asked.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub tries: u32,
 }
 
 /// What is known of an attempt whose outcome isn't.
@@ -253,7 +293,7 @@ pub struct Ended {
 pub enum EndReason {
     /// Nobody subscribed before the session closed.
     CheckoutExpired,
-    /// As asked, at the end of the paid period.
+    /// As asked, at once or at the end of the paid period.
     Requested,
     /// The last retry was declined, or no new billing key came.
     Unpaid,
@@ -282,6 +322,7 @@ impl Subscription {
             window_opened_at: None,
             payment_method: None,
             anchor: None,
+            anchor_period: first(),
             period: 1,
             attempts: 0,
             paid_through: 0,
@@ -292,6 +333,9 @@ impl Subscription {
             doubt: None,
             claims: [0; CLAIMS_A_DAY],
             cancel_at_period_end: false,
+            next_plan: None,
+            credit: Won::ZERO,
+            key_deletion: None,
             review: None,
             ended: None,
             listed_at: None,
@@ -300,7 +344,35 @@ impl Subscription {
 
     /// When period `period` starts; `None` before the anchor is known.
     pub fn start_of(&self, period: u32) -> Option<Timestamp> {
-        self.anchor.map(|anchor| self.plan.terms.interval.start_of(period, anchor))
+        let nth = period.saturating_add(1).saturating_sub(self.anchor_period);
+        self.anchor.map(|anchor| self.plan.terms.interval.start_of(nth, anchor))
+    }
+
+    /// The period that `now` lies in; the anchor's where that is still to come, `None` before the anchor is known.
+    pub fn period_at(&self, now: Timestamp) -> Option<u32> {
+        let nth = self.anchor.map(|anchor| self.plan.terms.interval.period_at(now, anchor))?;
+        Some(nth.saturating_sub(1).saturating_add(self.anchor_period))
+    }
+
+    /// Whether the payment window may be opened for a new payment method now: the merchant asked for it, its time isn't
+    /// over, and no new key has come yet.
+    pub fn is_replacing(&self, now: Timestamp) -> bool {
+        let lives = matches!(self.status, Status::Trialing | Status::Active | Status::PastDue | Status::Paused);
+        let open = |checkout: &Checkout| checkout.replaces.is_some() && checkout.expires_at > now;
+        let asked = self.checkout.as_ref().is_some_and(open);
+        lives && asked && self.in_flight.is_none() && !self.is_replaced()
+    }
+
+    /// How often the window was opened in the present checkout session.
+    pub fn windows_of_session(&self) -> u32 {
+        let before = self.checkout.as_ref().and_then(|checkout| checkout.replaces).unwrap_or(0);
+        self.windows.saturating_sub(before)
+    }
+
+    /// Whether a new billing key has come of the checkout session that was opened for one.
+    pub fn is_replaced(&self) -> bool {
+        let before = self.checkout.as_ref().and_then(|checkout| checkout.replaces);
+        before.zip(self.payment_method.as_ref()).is_some_and(|(before, method)| method.window > before)
     }
 
     /// Whether the billing key can be charged, as far as we know.
@@ -315,6 +387,7 @@ impl Subscription {
             EndReason::Requested | EndReason::Unpaid => Status::Canceled,
         };
         self.dunning = None;
+        self.next_plan = None;
         self.ended = Some(Ended { at: now, reason });
     }
 

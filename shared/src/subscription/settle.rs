@@ -9,7 +9,6 @@ use super::charge::{Charge, ChargeStatus, Intent, Payment};
 use super::dunning::{DeclineKind, Dunning};
 use super::id::{ImpUid, MerchantUid, Purpose};
 use super::period::days_after;
-use super::refund::RefundIntent;
 use super::step::{Policy, after};
 use super::won::Won;
 use super::{Doubt, Status, Subscription};
@@ -40,6 +39,8 @@ pub struct LatePayment {
     pub merchant_uid: MerchantUid,
     /// How much was paid.
     pub amount: Won,
+    /// How much of the credit balance the attempt was to use.
+    pub credit: Won,
     /// The payment.
     pub payment: Payment,
 }
@@ -74,6 +75,8 @@ impl Subscription {
             attempt: intent.attempt,
             merchant_uid: intent.merchant_uid,
             amount: intent.amount,
+            credit: intent.credit,
+            credited: Won::ZERO,
             status: match &proof {
                 Proof::Paid(payment) => ChargeStatus::Paid(payment.clone()),
                 Proof::Declined { reason, imp_uid } => {
@@ -89,8 +92,8 @@ impl Subscription {
             bill: None,
         };
         match proof {
-            Proof::Paid(_) if paid_before || self.is_over() => charge.give_back(now),
-            Proof::Paid(_) => self.advance(intent.period, claimed_at),
+            Proof::Paid(_) if paid_before || self.is_over() => charge.is_duplicate(now),
+            Proof::Paid(_) => self.advance(intent.period, intent.credit, claimed_at),
             Proof::Declined { .. } if paid_before => (),
             Proof::Declined { reason, .. } => self.decline(&intent, &reason, now, policy),
         }
@@ -107,6 +110,8 @@ impl Subscription {
             attempt,
             merchant_uid: late.merchant_uid,
             amount: late.amount,
+            credit: late.credit,
+            credited: Won::ZERO,
             status: ChargeStatus::Paid(late.payment),
             settled_at: now,
             was_in_doubt: false,
@@ -117,10 +122,43 @@ impl Subscription {
             bill: None,
         };
         match paid_before || self.is_over() {
-            true => charge.give_back(now),
-            false => self.advance(period, now),
+            true => charge.is_duplicate(now),
+            false => self.advance(period, late.credit, now),
         }
         Some(charge)
+    }
+
+    /// The credit balance pays for the period, without I'mport.
+    pub fn settle_by_credit(&mut self, intent: &Intent, now: Timestamp) -> Charge {
+        self.advance(intent.period, intent.credit, now);
+        Charge {
+            subscription: self.id,
+            period: intent.period,
+            attempt: intent.attempt,
+            merchant_uid: intent.merchant_uid,
+            amount: Won::ZERO,
+            credit: intent.credit,
+            credited: Won::ZERO,
+            status: ChargeStatus::Credited,
+            settled_at: now,
+            was_in_doubt: false,
+            duplicate: false,
+            further: false,
+            refunded: Won::ZERO,
+            refund: None,
+            bill: None,
+        }
+    }
+
+    /// Goes on with the plan that was chosen for the next period. Where its periods are of another length, they count
+    /// from the start of that one.
+    pub fn switch_plan(&mut self) {
+        let Some(plan) = self.next_plan.take() else { return };
+        if plan.terms.interval != self.plan.terms.interval {
+            self.anchor = self.start_of(self.period);
+            self.anchor_period = self.period;
+        }
+        self.plan = plan;
     }
 
     /// Lets go of an attempt that surely was never sent and need not be any more.
@@ -173,7 +211,8 @@ impl Subscription {
     }
 
     /// The period is paid: what follows it is next.
-    fn advance(&mut self, period: u32, attempted_at: Timestamp) {
+    fn advance(&mut self, period: u32, credit: Won, attempted_at: Timestamp) {
+        self.credit = self.credit.saturating_sub(credit);
         self.anchor.get_or_insert(attempted_at);
         self.paid_through = self.paid_through.max(period);
         if period >= self.period {
@@ -181,9 +220,13 @@ impl Subscription {
             self.attempts = 0;
             self.dunning = None;
         }
-        self.window_opened_at = None;
+        if self.paid_through <= 1 {
+            self.window_opened_at = None;
+        }
         match &mut self.checkout {
             Some(checkout) if period == 1 => checkout.decline = None,
+            // The buyer may be in the window, for a new payment method.
+            Some(checkout) if checkout.replaces.is_some() && checkout.expires_at > attempted_at => (),
             // The buyer has long been back from the window.
             Some(_) | None => self.checkout = None,
         }
@@ -214,11 +257,11 @@ impl Subscription {
             }
             return;
         }
-        let dunning = match self.dunning.take() {
-            Some(earlier) => Dunning { last_decline: now, declines: earlier.declines.saturating_add(1), ..earlier },
-            None => Dunning { since: now, last_decline: now, declines: 1 },
-        };
-        self.dunning = Some(dunning);
+        let rules = self.dunning_policy(policy).clone();
+        match &mut self.dunning {
+            Some(dunning) => dunning.decline(now, &rules),
+            None => self.dunning = Some(Dunning::begin(now)),
+        }
         match self.status {
             Status::Paused | Status::Canceled | Status::Expired => (),
             Status::Pending | Status::Trialing | Status::Active | Status::PastDue | Status::NeedsReview => {
@@ -242,15 +285,8 @@ impl Subscription {
 
 impl Charge {
     /// The payment buys nothing (its period was paid before, or the subscription is over): all of it goes back.
-    fn give_back(&mut self, now: Timestamp) {
+    fn is_duplicate(&mut self, now: Timestamp) {
         self.duplicate = true;
-        self.refund = Some(RefundIntent {
-            amount: self.amount,
-            balance: self.amount,
-            reason: "paid twice, or after the end".to_owned(),
-            requested_at: now,
-            due_at: now,
-            tries: 0,
-        });
+        self.give_back(self.amount, "paid twice, or after the end", now);
     }
 }

@@ -7,6 +7,7 @@ use super::charge::Intent;
 use super::dunning::{AfterDunning, DeclineRules, DunningPolicy};
 use super::id::{LAST_ATTEMPT, LAST_PERIOD, MerchantUid};
 use super::window::ChargeWindow;
+use super::won::Won;
 use super::{CLAIMS_A_DAY, Checkout, Status, Subscription};
 
 /// How long a worker has for an attempt that it claimed, before others may ask what became of it.
@@ -27,6 +28,8 @@ pub struct Policy {
     pub declines: DeclineRules,
     /// What happens to periods that went by uncharged.
     pub missed: MissedPeriods,
+    /// Whether the billing key of a subscription that ended for good is deleted at I'mport.
+    pub delete_keys: bool,
 }
 
 /// What happens to periods that nobody charged because the system was down or the buyer was past due.
@@ -55,6 +58,12 @@ pub enum Step {
     StartTrial,
     /// Charge what is due.
     Charge(Intent),
+    /// The credit balance covers what is due: settle it, without I'mport.
+    UseCredit(Intent),
+    /// The plan that was chosen for this period begins.
+    SwitchPlan,
+    /// The billing key is not wanted any more: delete it at I'mport.
+    DeleteKey,
     /// Periods went by uncharged: go on with this one.
     SkipTo {
         /// The current period.
@@ -74,9 +83,9 @@ impl Subscription {
         match self.agenda(now, policy) {
             None => Step::Nothing { until: None },
             Some((at, _)) if at > now => Step::Nothing { until: Some(at) },
-            Some((_, Step::Charge(intent))) => match self.current_period(now, policy) {
-                Some(period) if period > intent.period => Step::SkipTo { period },
-                Some(_) | None => Step::Charge(intent),
+            Some((_, step @ (Step::Charge(_) | Step::UseCredit(_)))) => match self.current_period(now, policy) {
+                Some(period) if period > self.period => Step::SkipTo { period },
+                Some(_) | None => step,
             },
             Some((_, step)) => step,
         }
@@ -97,6 +106,26 @@ impl Subscription {
         }
     }
 
+    /// How much the next charge will be, less the credit; `None` where none is planned.
+    pub fn next_amount(&self, now: Timestamp, policy: &Policy) -> Option<Won> {
+        match self.agenda(now, policy)?.1 {
+            Step::Charge(intent) | Step::UseCredit(intent) => Some(intent.amount),
+            Step::SwitchPlan => {
+                let price = self.next_plan.as_ref().unwrap_or(&self.plan).terms.amount;
+                Some(price.saturating_sub(self.credit))
+            }
+            Step::Nothing { .. }
+            | Step::CheckWindows
+            | Step::ExpireCheckout
+            | Step::StartTrial
+            | Step::DeleteKey
+            | Step::SkipTo { .. }
+            | Step::Resolve
+            | Step::CancelAtPeriodEnd
+            | Step::GiveUp => None,
+        }
+    }
+
     /// The next step and its time, which may be past.
     fn agenda(&self, now: Timestamp, policy: &Policy) -> Option<(Timestamp, Step)> {
         if self.status == Status::NeedsReview {
@@ -105,18 +134,46 @@ impl Subscription {
         if self.in_flight.is_some() {
             return Some((self.next_look(), Step::Resolve));
         }
+        if let Some(deletion) = &self.key_deletion {
+            return Some((deletion.due_at, Step::DeleteKey));
+        }
         match self.status {
             Status::Pending => self.pending_agenda(),
-            Status::Trialing | Status::Active => {
-                let due = self.start_of(self.period)?;
-                match self.cancel_at_period_end {
-                    true => Some((due, Step::CancelAtPeriodEnd)),
-                    false => self.charge_on_schedule(due, now, policy),
-                }
+            Status::Trialing | Status::Active => self.window_first(self.living_agenda(now, policy)),
+            Status::PastDue => self.window_first(self.past_due_agenda(now, policy)),
+            Status::Paused => self.window_first(self.paused_agenda()),
+            Status::Canceled => {
+                let kept = self.payment_method.as_ref().is_some_and(|method| !method.deleted);
+                let ended_at = self.ended.as_ref().map_or(now, |ended| ended.at);
+                (policy.delete_keys && kept).then_some((ended_at, Step::DeleteKey))
             }
-            Status::PastDue => self.past_due_agenda(now, policy),
-            Status::Expired | Status::Paused | Status::Canceled | Status::NeedsReview => None,
+            Status::Expired | Status::NeedsReview => None,
         }
+    }
+
+    /// A window that was opened for a new payment method is looked after, between the other steps.
+    fn window_first(&self, next: Option<(Timestamp, Step)>) -> Option<(Timestamp, Step)> {
+        let look = self.window_opened_at.map(|opened_at| (after(opened_at, WINDOW_LOOK), Step::CheckWindows));
+        match (look, next) {
+            (Some(look), Some(next)) if next.0 <= look.0 => Some(next),
+            (Some(look), Some(_) | None) => Some(look),
+            (None, next) => next,
+        }
+    }
+
+    fn living_agenda(&self, now: Timestamp, policy: &Policy) -> Option<(Timestamp, Step)> {
+        let due = self.start_of(self.period)?;
+        match (self.cancel_at_period_end, &self.next_plan) {
+            (true, _) => Some((due, Step::CancelAtPeriodEnd)),
+            (false, Some(_)) => Some((due, Step::SwitchPlan)),
+            (false, None) => self.charge_on_schedule(due, now, policy),
+        }
+    }
+
+    /// While paused, nothing is charged; it can end, though.
+    fn paused_agenda(&self) -> Option<(Timestamp, Step)> {
+        let paid_until = self.start_of(self.paid_through.saturating_add(1))?;
+        self.cancel_at_period_end.then_some((paid_until, Step::CancelAtPeriodEnd))
     }
 
     fn next_look(&self) -> Timestamp {
@@ -160,6 +217,10 @@ impl Subscription {
             let at = self.breaker_opens().max(dunning.last_decline);
             return Some((at, Step::Charge(self.intent(self.charge_until(policy))?)));
         }
+        if let Some(at) = dunning.retry_at.filter(|_| self.can_be_charged()) {
+            // The merchant has asked for it, and looks.
+            return Some((at.max(self.breaker_opens()), Step::Charge(self.intent(self.charge_until(policy))?)));
+        }
         let retry = dunning.next_retry(rules).filter(|_| self.can_be_charged());
         match (retry, rules.then) {
             (Some(at), AfterDunning::Cancel | AfterDunning::LeaveUnpaid) => self.charge_on_schedule(at, now, policy),
@@ -171,6 +232,10 @@ impl Subscription {
     /// A charge that nobody waits for: due at `due`, inside the charge window.
     fn charge_on_schedule(&self, due: Timestamp, now: Timestamp, policy: &Policy) -> Option<(Timestamp, Step)> {
         let intent = self.intent(self.charge_until(policy))?;
+        if intent.amount == Won::ZERO {
+            // No money moves, so no hour is too late for it.
+            return Some((due, Step::UseCredit(intent)));
+        }
         let at = policy.charge_window.next_opening(due.max(self.breaker_opens()));
         let at =
             if at <= now && !policy.charge_window.is_open(now) { policy.charge_window.next_opening(now) } else { at };
@@ -180,11 +245,14 @@ impl Subscription {
     /// The next attempt at the current period. `None` where no name is left for one: then a person must look.
     fn intent(&self, until: Timestamp) -> Option<Intent> {
         let attempt = self.attempts.saturating_add(1);
+        let price = self.plan.terms.amount;
+        let credit = self.credit.min(price);
         (self.period <= LAST_PERIOD && attempt <= LAST_ATTEMPT).then(|| Intent {
             period: self.period,
             attempt,
             merchant_uid: MerchantUid::charge(self.id, self.period, attempt),
-            amount: self.plan.terms.amount,
+            amount: price.saturating_sub(credit),
+            credit,
             until,
         })
     }
@@ -200,7 +268,7 @@ impl Subscription {
     /// The period to charge at `now` where those before it are skipped.
     fn current_period(&self, now: Timestamp, policy: &Policy) -> Option<u32> {
         match policy.missed {
-            MissedPeriods::Skip => self.anchor.map(|anchor| self.plan.terms.interval.period_at(now, anchor)),
+            MissedPeriods::Skip => self.period_at(now),
             MissedPeriods::ChargeEach => None,
         }
     }

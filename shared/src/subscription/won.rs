@@ -27,6 +27,20 @@ impl Won {
         self.0
     }
 
+    /// Whether it is nothing.
+    #[allow(clippy::trivially_copy_pass_by_ref)]
+    pub fn is_zero(&self) -> bool {
+        self.0 == 0
+    }
+
+    /// The part of it that `part` of `whole` is, in whole won, rounded down; nothing where there is no whole.
+    pub fn part(self, part: u128, whole: u128) -> Won {
+        match whole {
+            0 => Won::ZERO,
+            _ => Won(u64::try_from(u128::from(self.0) * part.min(whole) / whole).unwrap_or(u64::MAX)),
+        }
+    }
+
     /// What is left after taking `other` away; nothing where `other` is more.
     pub const fn saturating_sub(self, other: Won) -> Won {
         Won(self.0.saturating_sub(other.0))

@@ -1,6 +1,8 @@
 //! What the journeys share: a stack, a shop's backend and a buyer, and the few steps that every journey begins with.
 
+pub mod contract;
 pub mod fate;
+mod merchant;
 
 use std::sync::Arc;
 
@@ -19,6 +21,8 @@ use sandbox::buyer::Buyer;
 use sandbox::{Options, Report, Stack};
 use serde_json::{Value, json};
 use simulator::{Fault, Rule};
+
+pub use merchant::Answer;
 
 use fate::{Fate, FatedHttp, FatedTransport};
 

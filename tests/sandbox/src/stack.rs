@@ -185,7 +185,7 @@ impl Stack {
         let functions = Functions {
             checkout: Arc::new(checkout::App { billing: billing.clone(), site: site.clone() }),
             complete: Arc::new(complete::App { billing: billing.clone(), site: site.clone() }),
-            manage: Arc::new(manage::App { billing: billing.clone(), site }),
+            manage: Arc::new(manage::App { billing: billing.clone(), site, token: None }),
             webhook: Arc::new(webhook::App {
                 billing: billing.clone(),
                 queue: queue.clone(),

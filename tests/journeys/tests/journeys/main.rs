@@ -3,11 +3,12 @@
 #![allow(clippy::unwrap_used)]
 
 mod charge;
+mod commands;
 mod crash;
 mod dispatch;
 mod dunning;
 mod events;
-mod refund;
+mod manage_api;
 mod subscribe;
 mod webhook;
 mod webhook_bodies;

@@ -1,0 +1,130 @@
+//! Lists of subscriptions: by the merchant's customer and by state. The indexes hold keys only; what is listed is read from
+//! the table, so that an answer is never older than the table itself.
+
+use std::collections::HashMap;
+
+use aws_sdk_dynamodb::types::{KeysAndAttributes, ReturnConsumedCapacity};
+
+use super::subscriptions::from_item;
+use super::table::{CUSTOMER_INDEX, STATE_INDEX};
+use super::{Item, Key, Store, StoreError, s};
+use crate::subscription::{CustomerId, Status, Subscription, SubscriptionId};
+
+/// The most subscriptions on a page.
+pub const MOST_LISTED: u8 = 100;
+
+/// What to list.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum ListBy {
+    /// All of one customer.
+    Customer(CustomerId),
+    /// All in one state.
+    State(Status),
+}
+
+/// A page of subscriptions, the newest first.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct ListPage {
+    /// The subscriptions.
+    pub subscriptions: Vec<Subscription>,
+    /// Where the next page goes on: after this one. None on the last.
+    pub next: Option<SubscriptionId>,
+}
+
+impl ListBy {
+    fn index(&self) -> (&'static str, &'static str, &str) {
+        match self {
+            Self::Customer(id) => (CUSTOMER_INDEX, "customer_id", id.as_str()),
+            Self::State(status) => (STATE_INDEX, "status", status.word()),
+        }
+    }
+
+    fn still_holds(&self, subscription: &Subscription) -> bool {
+        match self {
+            Self::Customer(id) => subscription.customer_id == *id,
+            Self::State(status) => subscription.status == *status,
+        }
+    }
+}
+
+impl Store {
+    /// A page of at most `limit`, going on after `after`.
+    pub async fn list(&self, by: &ListBy, after: Option<SubscriptionId>, limit: u8) -> Result<ListPage, StoreError> {
+        const TASK: &str = "list subscriptions";
+        let (index, attribute, value) = by.index();
+        let from = after.map(|id| {
+            let mut key = Key::subscription(id).item();
+            key.insert("id".to_owned(), s(id.to_string()));
+            key.insert(attribute.to_owned(), s(value));
+            key
+        });
+        let result = self
+            .client
+            .query()
+            .table_name(&self.table)
+            .index_name(index)
+            .key_condition_expression("#by = :by")
+            .expression_attribute_names("#by", attribute)
+            .expression_attribute_values(":by", s(value))
+            .scan_index_forward(false)
+            .limit(i32::from(limit.clamp(1, MOST_LISTED)))
+            .set_exclusive_start_key(from)
+            .return_consumed_capacity(ReturnConsumedCapacity::Total)
+            .send()
+            .await;
+        let page = match result {
+            Ok(page) => page,
+            Err(e) => {
+                self.meter.failed();
+                return Err(StoreError::from_sdk(TASK, &e));
+            }
+        };
+        self.meter.read(page.consumed_capacity());
+        let listed = |item: &Item| item.get("id").and_then(|id| id.as_s().ok()).and_then(|id| id.parse().ok());
+        let ids: Vec<SubscriptionId> = page.items.unwrap_or_default().iter().filter_map(listed).collect();
+        let next = page.last_evaluated_key.as_ref().and_then(listed);
+        let mut found = self.subscriptions(&ids).await?;
+        let subscriptions = ids.iter().filter_map(|id| found.remove(id)).filter(|found| by.still_holds(found));
+        Ok(ListPage { subscriptions: subscriptions.collect(), next })
+    }
+
+    /// Up to a hundred subscriptions by id.
+    async fn subscriptions(&self, ids: &[SubscriptionId]) -> Result<HashMap<SubscriptionId, Subscription>, StoreError> {
+        const TASK: &str = "read subscriptions";
+        let mut found = HashMap::new();
+        let mut keys: Vec<Item> = ids.iter().map(|id| Key::subscription(*id).item()).collect();
+        while !keys.is_empty() {
+            let wanted = KeysAndAttributes::builder()
+                .set_keys(Some(keys))
+                .consistent_read(true)
+                .build()
+                .map_err(StoreError::build)?;
+            let result = self
+                .client
+                .batch_get_item()
+                .request_items(&self.table, wanted)
+                .return_consumed_capacity(ReturnConsumedCapacity::Total)
+                .send()
+                .await;
+            let page = match result {
+                Ok(page) => page,
+                Err(e) => {
+                    self.meter.failed();
+                    return Err(StoreError::from_sdk(TASK, &e));
+                }
+            };
+            self.meter.read(page.consumed_capacity());
+            let items = page.responses.unwrap_or_default().remove(&self.table).unwrap_or_default();
+            if items.is_empty() && page.unprocessed_keys.as_ref().is_some_and(|left| !left.is_empty()) {
+                return Err(StoreError::Unavailable { task: TASK, reason: "no item was read".to_owned() });
+            }
+            for item in items {
+                let subscription = from_item(item, TASK)?;
+                found.insert(subscription.id, subscription);
+            }
+            let mut left = page.unprocessed_keys.unwrap_or_default();
+            keys = left.remove(&self.table).map(|left| left.keys).unwrap_or_default();
+        }
+        Ok(found)
+    }
+}

@@ -1,0 +1,153 @@
+//! The merchant reads: lists, charges; and the API's document, kept true.
+
+use std::collections::BTreeSet;
+
+use http::Method;
+use jiff::SignedDuration;
+use journeys::{World, contract, monthly, no_money};
+use maedal::subscription::SubscriptionId;
+use serde_json::{Value, json};
+use simulator::{Call, Rule};
+
+/// Both ways: all that is served is in the document, and all of the document is served.
+#[test]
+fn the_document_has_exactly_what_is_served() {
+    let documented: BTreeSet<String> = contract::document()["paths"]
+        .as_object()
+        .unwrap()
+        .iter()
+        .flat_map(|(path, methods)| {
+            methods.as_object().unwrap().iter().map(move |(method, operation)| (path, method, operation))
+        })
+        .map(|(path, method, operation)| {
+            format!("{} {path} {}", method.to_uppercase(), operation["operationId"].as_str().unwrap())
+        })
+        .collect();
+    let served: BTreeSet<String> =
+        manage::ROUTES.iter().map(|route| format!("{} {} {:?}", route.method, route.path, route.operation)).collect();
+    assert_eq!(documented, served);
+}
+
+/// Each operation with good and bad requests; [`World::call`] checks each answer against the document.
+#[tokio::test]
+async fn every_operation_answers_as_the_document_says() {
+    let world = World::new().await;
+    let id = world.subscribed("coffee").await;
+    let nobody = "01KB3Q0QZ8W3V5T7Y9A1C3E5G7";
+    let mut seen = BTreeSet::new();
+    for route in manage::ROUTES {
+        let method: Method = route.method.parse().unwrap();
+        for (subscription, charge, plan) in [
+            (id.to_string(), "1-1", "coffee"),
+            (nobody.to_owned(), "1-1", "none"),
+            ("x".to_owned(), "9-9", "a.b"),
+            (id.to_string(), "9-9", "tea"),
+        ] {
+            let path = route.path.replace("{id}", &subscription).replace("{charge}", charge).replace("{plan}", plan);
+            for body in [
+                json!({}),
+                json!({ "colour": "red" }),
+                json!([7]),
+                json!({ "when": "period_end", "refund": "all" }),
+                json!({ "when": "soon", "plan": "none", "reason": "x".repeat(201) }),
+                json!({ "plan": "none", "when": "now", "customer_id": "" }),
+                json!({ "version": 1 }),
+                json!({ "amount": 9_901, "reason": "" }),
+                json!({ "name": "차", "amount": 1_000, "interval": monthly() }),
+                json!({ "plan": "coffee", "customer_id": "c" }),
+                json!({ "when": "period_end" }),
+                json!({ "reason": "" }),
+            ] {
+                let answer = world.call(method.clone(), &path, &body, None).await;
+                seen.insert((route.path, route.method, answer.status));
+            }
+            let answer = world.call(method.clone(), &path, &Value::String("x".repeat(17_000)), None).await;
+            seen.insert((route.path, route.method, answer.status));
+        }
+        let wrong = world.call(Method::PATCH, &route.path.replace("{id}", nobody), &json!({}), None).await;
+        assert_eq!(wrong.status, 405);
+        world.stack.turn().await.unwrap();
+    }
+    for route in manage::ROUTES {
+        let worked =
+            seen.iter().any(|(path, method, status)| (*path, *method) == (route.path, route.method) && *status < 300);
+        // What is left are commands that this history has no use for; the other journeys have.
+        let elsewhere = matches!(
+            route.operation,
+            manage::Operation::ChangePlan | manage::Operation::Retry | manage::Operation::Pause
+        );
+        assert!(worked || elsewhere, "{} {}", route.method, route.path);
+    }
+    assert_eq!(world.call(Method::GET, "/v1/nothing", &Value::Null, None).await.status, 404);
+}
+
+#[tokio::test]
+async fn subscriptions_are_listed_by_customer_and_by_state_page_by_page() {
+    let world = World::new().await;
+    let mut ids = Vec::new();
+    for customer in ["a", "b", "a", "a", "b"] {
+        let id = world.buyer.open_session("coffee", customer).await.unwrap().unwrap();
+        ids.push(id);
+        world.after(SignedDuration::from_mins(1)).await;
+    }
+    for id in &ids[..4] {
+        world.buyer.subscribe(*id).await.unwrap();
+    }
+    world.commanded(ids[1], "pause", json!({})).await;
+    let list = |query: &'static str| {
+        let world = &world;
+        async move {
+            let (mut all, mut cursor, mut pages) = (Vec::<SubscriptionId>::new(), String::new(), 0);
+            loop {
+                let page = world.read(&format!("/v1/subscriptions?{query}&limit=2{cursor}")).await;
+                assert_eq!(page.status, 200, "{page:?}");
+                let listed = page.body["subscriptions"].as_array().unwrap();
+                assert!(listed.len() <= 2);
+                all.extend(listed.iter().map(|s| s["id"].as_str().unwrap().parse::<SubscriptionId>().unwrap()));
+                pages += 1;
+                match page.body["next_cursor"].as_str() {
+                    Some(next) => cursor = format!("&cursor={next}"),
+                    None => return (all, pages),
+                }
+            }
+        }
+    };
+    assert_eq!(list("customer_id=a").await, (vec![ids[3], ids[2], ids[0]], 2));
+    assert_eq!(list("customer_id=nobody").await, (vec![], 1));
+    assert_eq!(list("state=active").await, (vec![ids[3], ids[2], ids[0]], 2));
+    assert_eq!(list("state=paused").await.0, [ids[1]]);
+    assert_eq!(list("state=pending").await.0, [ids[4]]);
+    assert_eq!(list("state=past_due").await.0, []);
+    for bad in [
+        "",
+        "?state=asleep",
+        "?state=active&customer_id=a",
+        "?state=active&limit=0",
+        "?state=active&cursor=x",
+        "?colour=red",
+        "?state=active&state=paused",
+    ] {
+        assert_eq!(world.read(&format!("/v1/subscriptions{bad}")).await.status, 400, "{bad}");
+    }
+}
+
+#[tokio::test]
+async fn charges_are_listed_with_what_became_of_them() {
+    let world = World::new().await;
+    let id = world.session("coffee").await;
+    world.fault(Rule::once(Call::Again, no_money()));
+    world.buyer.subscribe(id).await.unwrap();
+    world.buyer.subscribe(id).await.unwrap();
+    let charges = world.read(&format!("/v1/subscriptions/{id}/charges")).await.body;
+    let shown: Vec<_> = charges["charges"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|c| (c["id"].as_str().unwrap(), c["status"].as_str().unwrap()))
+        .collect();
+    assert_eq!(shown, [("1-1", "declined"), ("1-2", "paid")]);
+    assert_eq!(world.read(&format!("/v1/subscriptions/{id}/charges/1-2")).await.body, charges["charges"][1]);
+    for unknown in ["1-3", "0-0", "1", "x-1", "1-1-1", "+1-1"] {
+        assert_eq!(world.read(&format!("/v1/subscriptions/{id}/charges/{unknown}")).await.status, 404, "{unknown}");
+    }
+}

@@ -156,7 +156,7 @@ async fn a_subscription_shows_what_the_merchant_needs() -> Result<(), Error> {
 #[tokio::test]
 async fn a_request_that_cannot_be_read_is_refused_by_its_status() -> Result<(), Error> {
     let app = app().await?;
-    let put = |body: &str| send(&app, Method::PUT, "/v1/plans/monthly", None, body);
+    let put = async |body: &str| send(&app, Method::PUT, "/v1/plans/monthly", None, body).await;
     assert_eq!(put("{").await?.status(), StatusCode::BAD_REQUEST);
     assert_eq!(put(&format!("{} x", plan())).await?.status(), StatusCode::BAD_REQUEST);
     assert_eq!(put(&" ".repeat(16 * 1024 + 1)).await?.status(), StatusCode::PAYLOAD_TOO_LARGE);

@@ -1,5 +1,7 @@
 //! The sample events through the handler, and a bus that doesn't take everything.
 
+#![allow(clippy::unwrap_used)]
+
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
 

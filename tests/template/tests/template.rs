@@ -1,5 +1,7 @@
 //! What the template must say, so that the deployed stack is the tested one.
 
+#![allow(clippy::unwrap_used)]
+
 use std::collections::{BTreeMap, BTreeSet};
 
 use aws_sdk_dynamodb::types::KeySchemaElement;

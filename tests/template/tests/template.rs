@@ -143,7 +143,10 @@ fn only_those_who_speak_to_imports_api_can_read_its_secret() {
         template.functions().into_iter().filter(|(_, id)| may(id)).map(|(name, _)| name).collect()
     };
     let permitted = who(&|id| {
-        template.permissions(id).iter().any(|p| p.resource == "Secret" || p.action.starts_with("secretsmanager:"))
+        template
+            .permissions(id)
+            .iter()
+            .any(|p| p.resource.starts_with("Secret") || p.action.starts_with("secretsmanager:"))
     });
     assert_eq!(permitted, WITH_SECRET);
     let told = who(&|id| template.environment(id).contains_key("IMP_SECRET_ARN"));
@@ -183,14 +186,14 @@ fn each_function_may_do_this_and_nothing_else() {
                 "ChangeMessageVisibility Queue",
                 "DeleteMessage Queue",
                 "GetQueueAttributes Queue",
-                "GetSecretValue Secret",
+                "GetSecretValue Secret.Id",
                 "ReceiveMessage Queue",
             ],
         ),
         ("checkout", &["GetItem Table", "UpdateItem Table"]),
-        ("complete", &["GetSecretValue Secret"]),
+        ("complete", &["GetSecretValue Secret.Id"]),
         ("dispatch", &["Query ${Table}/index/due", "SendMessage Queue"]),
-        ("manage", &["GetSecretValue Secret", "Query ${Table}/index/by_customer"]),
+        ("manage", &["GetSecretValue Secret.Id", "Query ${Table}/index/by_customer"]),
         (
             "notify",
             &[
@@ -202,7 +205,7 @@ fn each_function_may_do_this_and_nothing_else() {
                 "SendMessage UntoldEvents",
             ],
         ),
-        ("webhook", &["GetSecretValue Secret", "SendMessage Queue"]),
+        ("webhook", &["GetSecretValue Secret.Id", "SendMessage Queue"]),
     ];
     for (name, own) in expected {
         let id = template.functions()[name];

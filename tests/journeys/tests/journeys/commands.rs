@@ -554,6 +554,7 @@ async fn every_command_in_every_state_from_two_callers_at_once_and_again() {
                     world.put_plan("half", json!({ "name": "반", "amount": 2_500, "interval": monthly() })).await;
                     let id = past_due(&world).await;
                     Box::pin(check(&world, state, id, command, &body, expected)).await;
+                    world.reconciled(&[id]).await;
                     continue;
                 }
                 _ => Box::pin(in_state(&world, state)).await,
@@ -580,7 +581,6 @@ async fn check(world: &World, state: &str, id: SubscriptionId, command: &str, bo
     assert_eq!(got, wanted, "{state}: {command} {body}, both at once");
     assert_eq!(word(world.ask(id, command, body).await), expected[2], "{state}: {command} {body}, again");
     world.stack.turn().await.unwrap();
-    world.reconciled(&[id]).await;
 }
 
 /// The command comes where the worker is held up at `stop`. Returns what it was answered and what became of the period.

@@ -155,7 +155,7 @@ impl Billing {
     /// Does what is due now that the billing key is there: the first charge, or the start of the trial.
     async fn go_on(&self, subscription: Subscription) -> Result<Subscription, StoreError> {
         let before = subscription.clone();
-        match self.advance(subscription).await {
+        match Box::pin(self.advance(subscription)).await {
             Ok(worked) => Ok(worked.into_subscription().unwrap_or(before)),
             // The billing key is recorded and the next step is due: the schedule does it if we can't.
             Err(error) => {

@@ -75,7 +75,8 @@ impl Billing {
             self.store.subscription(due.subscription).await?
         };
         match seen {
-            Some(seen) => self.advance(seen).await,
+            // Boxed: a renewal, which is claimed without a read, need not carry the size of all other steps.
+            Some(seen) => Box::pin(self.advance(seen)).await,
             None => {
                 info!(subscription = %due.subscription, outcome = "unknown", "a step of a subscription that isn't there");
                 Ok(Worked::Unknown)
@@ -109,7 +110,7 @@ impl Billing {
                         | Charged::NotClaimed(Some(_))) => return Ok(Worked::Charged(charged)),
                     }
                 }
-                Step::Resolve => return self.resolve(seen).await.map(Worked::Charged),
+                Step::Resolve => return Box::pin(self.resolve(seen)).await.map(Worked::Charged),
                 Step::UseCredit(intent) => {
                     let charge = seen.settle_by_credit(&intent, now);
                     info!(merchant_uid = %intent.merchant_uid, credit = intent.credit.get(), outcome = "credited", "charge settled by credit");

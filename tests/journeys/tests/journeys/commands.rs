@@ -616,7 +616,7 @@ async fn meet(command: &str, body: &Value, stop: usize) -> String {
                 (4, Blow::DieBefore),
             ][stop - 3];
             fate.strike(call, blow);
-            fate.live(worker.work(&due)).await;
+            fate.live(Box::pin(worker.work(&due))).await;
             let answer = world.ask(id, command, body).await;
             assert_eq!(answer.word(), "409 in_doubt", "{command}: claimed, and not settled");
             answer
@@ -659,9 +659,8 @@ async fn a_command_and_a_renewal_at_the_same_moment() {
             let known = first.contains(&outcome.as_str())
                 || outcome == r#"409 in_doubt [("paid", 9900)]"#
                 || outcome == r#"409 past_due [("paid", 9900)]"#;
-            assert!(known || command == "change-plan", "{command}: {outcome}");
+            assert!(known, "{command}: {outcome}");
         }
-        println!("{command} {body}: {outcomes:?}");
     }
 }
 
@@ -678,7 +677,6 @@ async fn a_renewal_is_three_calls_and_at_most_eight_write_units() {
     let before = worker.iamport.calls();
     worker.work(&due).await.unwrap();
     let usage = worker.store.meter().usage();
-    println!("{usage:?}");
     assert_eq!((usage.calls, worker.iamport.calls() - before), (2, 1));
     assert!(usage.write_units <= 8.0, "{usage:?}");
     assert_eq!(world.outcomes(id).await, ["paid", "paid", "paid"]);

@@ -75,6 +75,7 @@ impl Billing {
             self.store.subscription(due.subscription).await?
         };
         match seen {
+            // Boxed: a renewal, which is claimed without a read, need not carry the size of all other steps.
             Some(seen) => Box::pin(self.advance(seen)).await,
             None => {
                 info!(subscription = %due.subscription, outcome = "unknown", "a step of a subscription that isn't there");

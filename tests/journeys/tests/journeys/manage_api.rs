@@ -43,7 +43,9 @@ async fn every_operation_answers_as_the_document_says() {
             ("x".to_owned(), "9-9", "a.b"),
             (id.to_string(), "9-9", "tea"),
         ] {
-            let path = route.path.replace("{id}", &subscription).replace("{charge}", charge).replace("{plan}", plan);
+            let query = if route.operation == manage::Operation::ListSubscriptions { "?state=active" } else { "" };
+            let path = route.path.to_owned() + query;
+            let path = path.replace("{id}", &subscription).replace("{charge}", charge).replace("{plan}", plan);
             for body in [
                 json!({}),
                 json!({ "colour": "red" }),

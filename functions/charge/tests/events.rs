@@ -19,8 +19,14 @@ async fn app() -> Result<(App, SubscriptionId), Error> {
         billing.open_window(id, &stack::site(), "https://pay.example").await?;
     }
     let now = billing.clock.now();
-    let method =
-        PaymentMethod { window: 1, imp_uid: "imp_1".parse()?, provider: None, confirmed_at: now, broken: false, deleted: false };
+    let method = PaymentMethod {
+        window: 1,
+        imp_uid: "imp_1".parse()?,
+        provider: None,
+        confirmed_at: now,
+        broken: false,
+        deleted: false,
+    };
     billing.store.confirm(id, &id.into(), &method, now).await.map_err(|e| format!("{e:?}"))?;
     Ok((App { billing }, id))
 }

@@ -18,7 +18,7 @@ pub(crate) struct Problem {
     detail: String,
     field: Option<String>,
     reason: Option<&'static str>,
-    header: Option<(HeaderName, String)>,
+    header: Option<Box<(HeaderName, String)>>,
 }
 
 #[derive(Serialize)]
@@ -55,13 +55,13 @@ impl Problem {
 
     pub(crate) fn wrong_method(allow: String) -> Self {
         let detail = format!("this path takes {allow} only");
-        Self { header: Some((header::ALLOW, allow)), ..Self::new(StatusCode::METHOD_NOT_ALLOWED, detail) }
+        Self { header: Some(Box::new((header::ALLOW, allow))), ..Self::new(StatusCode::METHOD_NOT_ALLOWED, detail) }
     }
 
     /// The caller isn't who it has to be. Says nothing of why.
     pub(crate) fn unauthorized() -> Self {
         Self {
-            header: Some((header::WWW_AUTHENTICATE, "Bearer".to_owned())),
+            header: Some(Box::new((header::WWW_AUTHENTICATE, "Bearer".to_owned()))),
             ..Self::new(StatusCode::UNAUTHORIZED, "send the API token: Authorization: Bearer {token}")
         }
     }
@@ -84,7 +84,7 @@ impl Problem {
         };
         let mut response = super::answer(self.status, &document);
         response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
-        if let Some((name, value)) = self.header
+        if let Some((name, value)) = self.header.map(|header| *header)
             && let Ok(value) = HeaderValue::from_str(&value)
         {
             response.headers_mut().insert(name, value);
@@ -104,7 +104,7 @@ impl From<StoreError> for Problem {
         error!(%error, "the table could not do what the merchant asked for");
         match error {
             StoreError::Conflict { .. } | StoreError::Unavailable { .. } => Self {
-                header: Some((header::RETRY_AFTER, RETRY_AFTER.to_owned())),
+                header: Some(Box::new((header::RETRY_AFTER, RETRY_AFTER.to_owned()))),
                 ..Self::new(
                     StatusCode::SERVICE_UNAVAILABLE,
                     "the table can't do this now. Send the same request again, with its Idempotency-Key",

@@ -140,7 +140,7 @@ async fn a_subscription_shows_what_the_merchant_needs() -> Result<(), Error> {
     let path = format!("/v1/subscriptions/{id}");
     let (status, open) = call(&app, Method::GET, &path, Value::Null).await?;
     assert_eq!((status, &open["status"], &open["customer_id"]), (200, &json!("pending"), &json!("customer-1")));
-    assert!(open.get("version").is_none() && open.get("claims").is_none());
+    assert!(open.get("claims").is_none() && open.get("sends").is_none());
 
     let mut session = app.billing.store.subscription(id).await?.ok_or("the session that was opened")?;
     session.start_trial(app.billing.clock.now());

@@ -18,7 +18,8 @@ const STARS: [(&str, &str, &str); 3] = [
 ];
 
 /// A variable that a deployed function doesn't have, and why.
-const LOCAL_ONLY: [(&str, &str); 2] = [
+const LOCAL_ONLY: [(&str, &str); 3] = [
+    ("API_TOKEN", "deployed, IAM stands in front of the API"),
     ("IMP_KEY", "deployed functions read IMP_SECRET_ARN instead"),
     ("IMP_SECRET", "deployed functions read IMP_SECRET_ARN instead"),
 ];

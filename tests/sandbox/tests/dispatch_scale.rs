@@ -58,7 +58,8 @@ async fn read_units(others: usize) -> f64 {
     while left > 0 {
         let batch = left.min(AT_ONCE);
         let items = (0..batch).map(|nth| {
-            let due_at = if left - nth <= DUE { now } else { now + SignedDuration::from_hours(24 + (nth % 700) as i64) };
+            let due_at =
+                if left - nth <= DUE { now } else { now + SignedDuration::from_hours(24 + (nth % 700) as i64) };
             item(SubscriptionId::new(ids.next(now)), due_at)
         });
         database.import_items(TABLE, items.collect(), dynoxide::ImportOptions::default()).unwrap();

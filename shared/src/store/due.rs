@@ -1,6 +1,5 @@
 //! What is due: the sparse index that dispatch reads, shard by shard, oldest first.
 
-use aws_sdk_dynamodb::types::ReturnConsumedCapacity;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
@@ -51,27 +50,15 @@ impl Store {
     /// What is due in `shard` at `now`, from `from` on, at most `limit`.
     pub async fn due(&self, shard: u8, now: Timestamp, from: Option<Item>, limit: i32) -> Result<DuePage, StoreError> {
         const TASK: &str = "read what is due";
-        let result = self
-            .client
+        let query = self
             .query()
-            .table_name(&self.table)
             .index_name(DUE_INDEX)
             .key_condition_expression("due_shard = :shard AND due_at <= :now")
             .expression_attribute_values(":shard", n(shard))
             .expression_attribute_values(":now", n(now.as_millisecond()))
             .limit(limit)
-            .set_exclusive_start_key(from)
-            .return_consumed_capacity(ReturnConsumedCapacity::Total)
-            .send()
-            .await;
-        let page = match result {
-            Ok(page) => page,
-            Err(e) => {
-                self.meter.failed();
-                return Err(StoreError::from_sdk(TASK, &e));
-            }
-        };
-        self.meter.read(page.consumed_capacity());
+            .set_exclusive_start_key(from);
+        let page = self.page(query, TASK).await?;
         let due = page.items.unwrap_or_default().iter().filter_map(read_due).collect();
         Ok(DuePage { due, next: page.last_evaluated_key })
     }

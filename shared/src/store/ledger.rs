@@ -1,6 +1,6 @@
 //! The ledger: charges and refunds of a subscription, in the subscription's own partition.
 
-use aws_sdk_dynamodb::types::{ReturnConsumedCapacity, TransactWriteItem};
+use aws_sdk_dynamodb::types::TransactWriteItem;
 use jiff::Timestamp;
 
 use super::subscriptions::subscription_item;
@@ -89,19 +89,19 @@ impl Store {
 
     /// The charges of one period, further payments included.
     pub async fn charges_of(&self, id: SubscriptionId, period: u32) -> Result<Vec<Charge>, StoreError> {
-        self.query(id, &format!("{}{period:05}#", key::CHARGE), "read a period's charges").await
+        self.under(id, &format!("{}{period:05}#", key::CHARGE), "read a period's charges").await
     }
 
     /// The refunds of one payment.
     pub async fn refunds_of(&self, id: SubscriptionId, imp_uid: &ImpUid) -> Result<Vec<Refund>, StoreError> {
-        self.query(id, &format!("{}{imp_uid}#", key::REFUND), "read a payment's refunds").await
+        self.under(id, &format!("{}{imp_uid}#", key::REFUND), "read a payment's refunds").await
     }
 
     /// The whole ledger.
     pub async fn ledger(&self, id: SubscriptionId) -> Result<Ledger, StoreError> {
         Ok(Ledger {
-            charges: self.query(id, key::CHARGE, "read the charges").await?,
-            refunds: self.query(id, key::REFUND, "read the refunds").await?,
+            charges: self.under(id, key::CHARGE, "read the charges").await?,
+            refunds: self.under(id, key::REFUND, "read the refunds").await?,
         })
     }
 
@@ -150,43 +150,20 @@ impl Store {
         }
     }
 
-    pub(super) async fn query<T: serde::de::DeserializeOwned>(
+    /// What a subscription's partition holds under `prefix`.
+    async fn under<T: serde::de::DeserializeOwned>(
         &self,
         id: SubscriptionId,
         prefix: &str,
         task: &'static str,
     ) -> Result<Vec<T>, StoreError> {
-        let mut all = Vec::new();
-        let mut from = None;
-        loop {
-            let result = self
-                .client
-                .query()
-                .table_name(&self.table)
-                .key_condition_expression("pk = :pk AND begins_with(sk, :prefix)")
-                .expression_attribute_values(":pk", s(Key::subscription(id).pk))
-                .expression_attribute_values(":prefix", s(prefix))
-                .consistent_read(true)
-                .set_exclusive_start_key(from.take())
-                .return_consumed_capacity(ReturnConsumedCapacity::Total)
-                .send()
-                .await;
-            let page = match result {
-                Ok(page) => page,
-                Err(e) => {
-                    self.meter.failed();
-                    return Err(StoreError::from_sdk(task, &e));
-                }
-            };
-            self.meter.read(page.consumed_capacity());
-            for item in page.items.unwrap_or_default() {
-                all.push(serde_dynamo::from_item(item).map_err(|e| StoreError::corrupt(task, &e))?);
-            }
-            match page.last_evaluated_key {
-                Some(key) => from = Some(key),
-                None => return Ok(all),
-            }
-        }
+        let query = self
+            .query()
+            .key_condition_expression("pk = :pk AND begins_with(sk, :prefix)")
+            .expression_attribute_values(":pk", s(Key::subscription(id).pk))
+            .expression_attribute_values(":prefix", s(prefix))
+            .consistent_read(true);
+        self.all(query, task).await
     }
 }
 

@@ -58,28 +58,16 @@ impl Store {
             key.insert(attribute.to_owned(), s(value));
             key
         });
-        let result = self
-            .client
+        let query = self
             .query()
-            .table_name(&self.table)
             .index_name(index)
             .key_condition_expression("#by = :by")
             .expression_attribute_names("#by", attribute)
             .expression_attribute_values(":by", s(value))
             .scan_index_forward(false)
             .limit(i32::from(limit.clamp(1, MOST_LISTED)))
-            .set_exclusive_start_key(from)
-            .return_consumed_capacity(ReturnConsumedCapacity::Total)
-            .send()
-            .await;
-        let page = match result {
-            Ok(page) => page,
-            Err(e) => {
-                self.meter.failed();
-                return Err(StoreError::from_sdk(TASK, &e));
-            }
-        };
-        self.meter.read(page.consumed_capacity());
+            .set_exclusive_start_key(from);
+        let page = self.page(query, TASK).await?;
         let listed = |item: &Item| item.get("id").and_then(|id| id.as_s().ok()).and_then(|id| id.parse().ok());
         let ids: Vec<SubscriptionId> = page.items.unwrap_or_default().iter().filter_map(listed).collect();
         let next = page.last_evaluated_key.as_ref().and_then(listed);

@@ -17,6 +17,7 @@ mod ledger;
 mod list;
 mod meter;
 mod plans;
+mod query;
 mod subscriptions;
 pub mod table;
 

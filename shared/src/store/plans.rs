@@ -1,6 +1,6 @@
 //! Plans: the current version of each in one partition, every version in its plan's own.
 
-use aws_sdk_dynamodb::types::{Put, ReturnConsumedCapacity, ReturnValuesOnConditionCheckFailure, TransactWriteItem};
+use aws_sdk_dynamodb::types::{Put, ReturnValuesOnConditionCheckFailure, TransactWriteItem};
 use jiff::Timestamp;
 
 use super::{Idempotency, Item, Key, Store, StoreError, n, s};
@@ -28,35 +28,8 @@ impl Store {
     /// All plans that are sold now, by id.
     pub async fn plans(&self) -> Result<Vec<Plan>, StoreError> {
         const TASK: &str = "list the plans";
-        let mut plans = Vec::new();
-        let mut from: Option<Item> = None;
-        loop {
-            let result = self
-                .client
-                .query()
-                .table_name(&self.table)
-                .key_condition_expression("pk = :pk")
-                .expression_attribute_values(":pk", s("PLANS"))
-                .set_exclusive_start_key(from.take())
-                .return_consumed_capacity(ReturnConsumedCapacity::Total)
-                .send()
-                .await;
-            let page = match result {
-                Ok(page) => page,
-                Err(e) => {
-                    self.meter.failed();
-                    return Err(StoreError::from_sdk(TASK, &e));
-                }
-            };
-            self.meter.read(page.consumed_capacity());
-            for item in page.items.unwrap_or_default() {
-                plans.push(serde_dynamo::from_item(item).map_err(|e| StoreError::corrupt(TASK, &e))?);
-            }
-            match page.last_evaluated_key {
-                Some(key) => from = Some(key),
-                None => return Ok(plans),
-            }
-        }
+        let query = self.query().key_condition_expression("pk = :pk").expression_attribute_values(":pk", s("PLANS"));
+        self.all(query, TASK).await
     }
 
     /// Puts the version of `plan` that follows the current one.

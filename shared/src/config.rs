@@ -10,6 +10,8 @@ use crate::billing::Billing;
 use crate::clock::{Clock, SystemClock};
 use crate::iamport::{Credentials, Https, Iamport, NoVault, PRODUCTION_URL, Vault};
 use crate::ids::Ids;
+use crate::link::Links;
+use crate::rotating::Rotating;
 use crate::secret::Secret;
 use crate::store::Store;
 use crate::subscription::{AfterDunning, ChargeWindow, DeclineRules, DunningPolicy, MissedPeriods, Policy};
@@ -190,6 +192,17 @@ pub fn site() -> Result<Site, ConfigError> {
 /// The table: `TABLE_NAME`, reached as [`Aws::from_env`] says.
 pub fn store() -> Result<Store, ConfigError> {
     Ok(Store::new(Aws::from_env()?.dynamodb(), needed("TABLE_NAME")?))
+}
+
+/// The signed links to the buyer's own page. The key is in the secret `LINK_SECRET_ARN`, read at the first link; on a
+/// developer's machine in `LINK_SECRET`.
+pub fn links() -> Result<Links, ConfigError> {
+    let rule = "20 characters at least, from a random generator";
+    match (var("LINK_SECRET_ARN"), secret("LINK_SECRET", rule, Rotating::fixed)?) {
+        (Some(arn), _) => Ok(Links::new(Rotating::of(Aws::from_env()?.secretsmanager(), arn, Arc::new(SystemClock)))),
+        (None, Some(key)) => Ok(Links::new(key)),
+        (None, None) => Err(ConfigError::Missing(MissingVariable("LINK_SECRET_ARN"))),
+    }
 }
 
 /// All that a use case needs: the table, I'mport, the policy, the system's clock.

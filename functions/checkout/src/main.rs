@@ -10,6 +10,10 @@ use maedal::{config, telemetry};
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), lambda_http::Error> {
     telemetry::start();
-    let app = &App { billing: Arc::new(config::billing_without_iamport()?), site: config::site()? };
+    let app = &App {
+        billing: Arc::new(config::billing_without_iamport()?),
+        site: config::site()?,
+        links: Arc::new(config::links()?),
+    };
     lambda_http::run(service_fn(|request| async move { Ok::<_, Infallible>(handle(app, request).await) })).await
 }

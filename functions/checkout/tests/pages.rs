@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use stack::{Error, get, text};
 
 async fn app() -> Result<App, Error> {
-    Ok(App { billing: stack::billing().await?, site: stack::site() })
+    Ok(App { billing: stack::billing().await?, site: stack::site(), links: stack::links() })
 }
 
 /// A session of the plan `monthly`, and the path of its page.
@@ -29,14 +29,33 @@ async fn open_window(app: &App, path: &str) -> Result<Response<Body>, Error> {
     Ok(handle(app, request).await)
 }
 
+/// The samples are about one session: as it is opened, and as it has long been paid.
 #[tokio::test]
-async fn a_sample_event_of_a_session_that_is_not_there_gets_a_page_that_says_so() -> Result<(), Error> {
-    let app = app().await?;
-    let events = stack::events("checkout")?;
-    assert_eq!(events.len(), 3);
-    for (name, event) in events {
-        let response = handle(&app, event).await;
-        assert_eq!(response.status(), StatusCode::NOT_FOUND, "{name}");
+async fn every_sample_event_gets_its_answer() -> Result<(), Error> {
+    let expected = [
+        ("open", [404, 200]),
+        ("open-in-english", [404, 200]),
+        // It has subscribed, and needs no window.
+        ("open-window", [404, 409]),
+        ("my", [404, 200]),
+        ("my-in-english", [404, 200]),
+        ("my-expired", [404, 404]),
+        ("my-forged", [404, 404]),
+        ("my-cancel-from-another-site", [403, 403]),
+        ("my-cancel", [404, 303]),
+        ("my-cancel-again", [404, 303]),
+        ("my-resume", [404, 303]),
+        ("my-payment-method", [404, 303]),
+    ];
+    let (nothing, app) = (app().await?, app().await?);
+    stack::subscribed(&app.billing).await?;
+    let mut events: Vec<_> = stack::events("checkout")?;
+    events.sort_by_key(|(name, _)| expected.iter().position(|(known, _)| *name == format!("{known}.json")));
+    assert_eq!(events.len(), expected.len());
+    for ((name, event), (_, [without, with])) in events.into_iter().zip(expected) {
+        let clone = stack::events("checkout")?.into_iter().find(|(other, _)| *other == name).ok_or("a sample")?.1;
+        assert_eq!(handle(&nothing, clone).await.status().as_u16(), without, "{name}");
+        assert_eq!(handle(&app, event).await.status().as_u16(), with, "{name}");
     }
     Ok(())
 }
@@ -82,13 +101,16 @@ async fn a_trial_says_when_the_first_charge_is() -> Result<(), Error> {
 async fn every_page_guards_itself() -> Result<(), Error> {
     let app = app().await?;
     let (_, path) = session(&app, "월간 구독", 0).await?;
-    for address in [path.as_str(), "/checkout/nobody", "/elsewhere"] {
+    for address in [path.as_str(), "/checkout/nobody", "/elsewhere", "/my/nobody"] {
         let response = handle(&app, get(address)?).await;
         let headers = response.headers();
         let policy = headers[header::CONTENT_SECURITY_POLICY].to_str()?;
-        for rule in ["default-src 'none'", "frame-ancestors 'none'", "base-uri 'none'", "https://cdn.iamport.kr"] {
+        for rule in ["default-src 'none'", "frame-ancestors 'none'", "base-uri 'none'", "form-action 'self'"] {
             assert!(policy.contains(rule), "{address}: {policy}");
         }
+        // I'mport's SDK has no business anywhere else.
+        assert_eq!(policy.contains("https://cdn.iamport.kr"), address == path);
+        assert_eq!(policy.contains("script-src"), address == path);
         assert!(!policy.contains("script-src 'unsafe-inline'"));
         assert_eq!(headers[header::REFERRER_POLICY], "no-referrer");
         assert_eq!(headers[header::CACHE_CONTROL], "no-store");

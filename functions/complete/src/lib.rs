@@ -82,7 +82,7 @@ fn confirmed(pages: &Pages<'_>, session: &Subscription) -> Response<String> {
     }
     let shop = session.checkout.as_ref().and_then(|checkout| checkout.success_url.as_deref());
     let shop = shop.and_then(|address| with_session_id(address, session.id));
-    pages.redirect(&shop.unwrap_or_else(|| pages.session_path(session.id)))
+    pages.redirect(&shop.unwrap_or_else(|| pages.localized(&pages.session_path(session.id))))
 }
 
 /// The session's page, with why the window failed.

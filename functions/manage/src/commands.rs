@@ -66,10 +66,11 @@ struct Answer<'a> {
     charge: Option<charges::View<'a>>,
 }
 
+/// An address for the buyer.
 #[derive(Debug, Serialize)]
-struct Session {
-    url: String,
-    expires_at: Timestamp,
+pub(crate) struct Session {
+    pub(crate) url: String,
+    pub(crate) expires_at: Timestamp,
 }
 
 pub(crate) async fn cancel(app: &App, id: &str, request: &Request) -> Result<Response<Body>, Problem> {

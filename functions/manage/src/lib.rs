@@ -7,6 +7,7 @@ mod charges;
 mod commands;
 mod input;
 mod list;
+mod my;
 mod problem;
 mod route;
 mod subscription;
@@ -18,6 +19,7 @@ use lambda_http::http::{HeaderValue, StatusCode, header};
 use lambda_http::{Body, Request, Response};
 use maedal::billing::{Billing, Opened};
 use maedal::config::Site;
+use maedal::link::Links;
 use maedal::store::Key;
 use maedal::subscription::{Command, PlanId, Subscription, SubscriptionId};
 use serde::Serialize;
@@ -33,6 +35,8 @@ pub struct App {
     pub billing: Arc<Billing>,
     /// The merchant's site.
     pub site: Site,
+    /// Links to the buyer's own page.
+    pub links: Arc<Links>,
     /// The token that callers must send; none where API Gateway checks their signature.
     pub token: Option<ApiToken>,
 }
@@ -61,6 +65,7 @@ async fn route(app: &App, request: &Request) -> Result<Response<Body>, Problem> 
         Operation::Resume => commands::simple(app, id, request, Command::Resume).await,
         Operation::ChangePlan => commands::change_plan(app, id, request).await,
         Operation::ReplacePaymentMethod => commands::replace_payment_method(app, id, request).await,
+        Operation::OpenMyPage => my::open(app, id, request).await,
         Operation::Retry => commands::simple(app, id, request, Command::Retry).await,
         Operation::DeleteKey => commands::simple(app, id, request, Command::DeleteKey).await,
         Operation::ListCharges => charges(app, id).await,

@@ -11,6 +11,11 @@ use manage::{ApiToken, App, handle};
 async fn main() -> Result<(), lambda_http::Error> {
     telemetry::start();
     let token = config::secret("API_TOKEN", "20 characters at least, from a random generator", ApiToken::new)?;
-    let app = &App { billing: Arc::new(config::billing()?), site: config::site()?, token };
+    let app = &App {
+        billing: Arc::new(config::billing_without_iamport()?),
+        site: config::site()?,
+        links: Arc::new(config::links()?),
+        token,
+    };
     lambda_http::run(service_fn(|request| async move { Ok::<_, Infallible>(handle(app, request).await) })).await
 }

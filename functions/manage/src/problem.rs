@@ -3,6 +3,7 @@
 use lambda_http::http::{HeaderName, HeaderValue, StatusCode, header};
 use lambda_http::{Body, Response};
 use maedal::billing::{CommandError, OpenError, PutPlanError, RefundError};
+use maedal::rotating::SecretError;
 use maedal::store::StoreError;
 use maedal::subscription::{InvalidField, Refused};
 use serde::Serialize;
@@ -47,6 +48,11 @@ impl Problem {
     /// A header or a field that can't be read.
     pub(crate) fn malformed(field: impl Into<String>, rule: &str) -> Self {
         Self::new(StatusCode::BAD_REQUEST, "").of(field, rule)
+    }
+
+    /// A state that doesn't allow it.
+    pub(crate) fn refused(reason: &'static str, detail: &str) -> Self {
+        Self { reason: Some(reason), ..Self::new(StatusCode::CONFLICT, detail) }
     }
 
     pub(crate) fn not_found(detail: &str) -> Self {
@@ -113,6 +119,16 @@ impl From<StoreError> for Problem {
             StoreError::Defect { .. } => {
                 Self::new(StatusCode::INTERNAL_SERVER_ERROR, "this is a defect of ours; the log says more")
             }
+        }
+    }
+}
+
+impl From<SecretError> for Problem {
+    fn from(error: SecretError) -> Self {
+        error!(%error, "a link could not be signed");
+        Self {
+            header: Some(Box::new((header::RETRY_AFTER, RETRY_AFTER.to_owned()))),
+            ..Self::new(StatusCode::SERVICE_UNAVAILABLE, "links can't be signed now. Send the same request again")
         }
     }
 }

@@ -29,6 +29,8 @@ pub enum Operation {
     ChangePlan,
     /// A checkout session for a new payment method.
     ReplacePaymentMethod,
+    /// A link to the buyer's own page.
+    OpenMyPage,
     /// Charge what is past due.
     Retry,
     /// Delete the billing key at I'mport.
@@ -69,6 +71,7 @@ pub const ROUTES: &[Route] = &[
     route("POST", "/v1/subscriptions/{id}/resume", Operation::Resume),
     route("POST", "/v1/subscriptions/{id}/change-plan", Operation::ChangePlan),
     route("POST", "/v1/subscriptions/{id}/payment-method-session", Operation::ReplacePaymentMethod),
+    route("POST", "/v1/subscriptions/{id}/my-session", Operation::OpenMyPage),
     route("POST", "/v1/subscriptions/{id}/retry", Operation::Retry),
     route("DELETE", "/v1/subscriptions/{id}/billing-key", Operation::DeleteKey),
     route("GET", "/v1/subscriptions/{id}/charges", Operation::ListCharges),

@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use stack::{Error, text};
 
 async fn app() -> Result<App, Error> {
-    Ok(App { billing: stack::billing().await?, site: stack::site(), token: None })
+    Ok(App { billing: stack::billing().await?, site: stack::site(), links: stack::links(), token: None })
 }
 
 async fn send(app: &App, method: Method, path: &str, key: Option<&str>, body: &str) -> Result<Response<Body>, Error> {

@@ -36,7 +36,7 @@ impl Pages<'_> {
                 div { dt { (words.next_charge) } dd { ((words.then)(&second, &every)) } }
                 div { dt { (words.cancelling) } dd { (words.how_to_cancel) } }
             }
-            form id="subscribe" method="post" action={ (path) "/window" } data-session=(path)
+            form id="subscribe" method="post" action=(self.localized(&format!("{path}/window"))) data-session=(self.localized(&path))
                 data-no-connection=(words.no_connection) data-no-sdk=(words.no_sdk) data-failed=(words.window_failed) {
                 label { input type="checkbox" name="consent" required; span { ((words.consent)(&amount, &every)) } }
                 // Always there: what appears with its words is not always read out.

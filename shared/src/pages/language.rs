@@ -18,13 +18,21 @@ pub enum Language {
 impl Language {
     /// As `?lang=` says, else the first of the two that `Accept-Language` names, else Korean.
     pub fn choose(query: &str, accepted: Option<&str>) -> Self {
+        Self::asked(query).or_else(|| accepted?.split(',').find_map(Self::from_tag)).unwrap_or(Self::Korean)
+    }
+
+    /// The one that `?lang=` names.
+    pub(super) fn asked(query: &str) -> Option<Self> {
         let asked = form_urlencoded::parse(query.as_bytes()).find(|(name, _)| name == "lang");
-        let from = |tag: &str| match tag.trim().get(..2)?.to_ascii_lowercase().as_str() {
+        asked.and_then(|(_, tag)| Self::from_tag(&tag))
+    }
+
+    fn from_tag(tag: &str) -> Option<Self> {
+        match tag.trim().get(..2)?.to_ascii_lowercase().as_str() {
             "ko" => Some(Self::Korean),
             "en" => Some(Self::English),
             _ => None,
-        };
-        asked.and_then(|(_, tag)| from(&tag)).or_else(|| accepted?.split(',').find_map(from)).unwrap_or(Self::Korean)
+        }
     }
 
     /// For the `lang` attribute and `?lang=`.

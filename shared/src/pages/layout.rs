@@ -44,7 +44,7 @@ pub(super) struct Content<'t> {
 impl Pages<'_> {
     pub(super) fn show(&self, content: Content<'_>) -> Response<String> {
         let Content { status, title, waits, path, main, scripts } = content;
-        let other = self.language.other();
+        let (other, with_sdk) = (self.language.other(), scripts.is_some());
         let page = html! {
             (DOCTYPE)
             html lang=(self.language.code()) {
@@ -74,7 +74,8 @@ impl Pages<'_> {
             }
         };
         let mut response = self.answer(status, "text/html; charset=utf-8", page.into_string());
-        response.headers_mut().insert(http::header::CONTENT_SECURITY_POLICY, self.security_policy());
+        let policy = if with_sdk { self.policy_with_sdk() } else { policy() };
+        response.headers_mut().insert(http::header::CONTENT_SECURITY_POLICY, policy);
         response
     }
 
@@ -111,7 +112,8 @@ impl Pages<'_> {
         }
     }
 
-    fn security_policy(&self) -> HeaderValue {
+    /// Lets the SDK in.
+    fn policy_with_sdk(&self) -> HeaderValue {
         let sdk = url::Url::parse(&self.site.sdk_url).map(|url| url.origin().ascii_serialization()).unwrap_or_default();
         let (style, script) = (STYLE_HASH.as_str(), SCRIPT_HASH.as_str());
         // The SDK lays its frame over the page with style attributes, and posts forms to its own hosts.
@@ -123,4 +125,13 @@ impl Pages<'_> {
         );
         HeaderValue::from_str(&policy).unwrap_or(HeaderValue::from_static("default-src 'none'"))
     }
+}
+
+/// A page without a script: nothing is loaded, and its forms go nowhere else.
+fn policy() -> HeaderValue {
+    let policy = format!(
+        "default-src 'none'; style-src-elem {}; img-src data:; form-action 'self'; frame-ancestors 'none'; base-uri 'none'",
+        STYLE_HASH.as_str()
+    );
+    HeaderValue::from_str(&policy).unwrap_or(HeaderValue::from_static("default-src 'none'"))
 }

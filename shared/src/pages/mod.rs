@@ -4,6 +4,7 @@
 mod checkout;
 mod language;
 mod layout;
+mod my;
 mod problem;
 mod replace;
 mod result;
@@ -14,6 +15,7 @@ use http::{Request, Response};
 use jiff::Timestamp;
 
 pub use language::Language;
+pub use my::{My, Notice};
 pub use problem::Problem;
 
 use crate::billing::{Billing, CheckoutState};
@@ -26,6 +28,10 @@ pub struct Pages<'a> {
     billing: &'a Billing,
     site: &'a Site,
     language: Language,
+    /// The language was asked for by name, and stays with the buyer from page to page.
+    asked: bool,
+    /// The way to the buyer's own page, where they came from there.
+    pub home: Option<String>,
     /// Where the functions are reached from outside.
     pub base_url: String,
 }
@@ -39,6 +45,8 @@ impl<'a> Pages<'a> {
             billing,
             site,
             language: Language::choose(query, header(ACCEPT_LANGUAGE)),
+            asked: Language::asked(query).is_some(),
+            home: None,
             base_url: site.base_url(header(HOST)),
         }
     }
@@ -60,8 +68,26 @@ impl<'a> Pages<'a> {
 
     /// The way to a session's page. Without a host, so that a page works under every name that it is reached by.
     pub fn session_path(&self, id: SubscriptionId) -> String {
+        format!("{}/checkout/{id}", self.below())
+    }
+
+    /// The way to the buyer's own page.
+    pub fn my_path(&self, token: &str) -> String {
+        format!("{}/my/{token}", self.below())
+    }
+
+    /// What stands in front of our paths under the public name.
+    fn below(&self) -> String {
         let below = url::Url::parse(&self.base_url).map(|url| url.path().to_owned()).unwrap_or_default();
-        format!("{}/checkout/{id}", below.trim_end_matches('/'))
+        below.trim_end_matches('/').to_owned()
+    }
+
+    /// `address`, without a query yet, in the language that was asked for by name, if one was.
+    pub fn localized(&self, address: &str) -> String {
+        match self.asked {
+            true => format!("{address}?lang={}", self.language.code()),
+            false => address.to_owned(),
+        }
     }
 
     fn now(&self) -> Timestamp {

@@ -13,6 +13,10 @@ pub enum Problem {
     UnknownSession,
     /// No page is there.
     NotFound,
+    /// A link to a buyer's own page that opens none: forged, expired, or of nothing that is there. One text for all.
+    UnknownLink,
+    /// The request came from another site's page.
+    Foreign,
     /// There is a page, for this method only.
     WrongMethod {
         /// The `Allow` header.
@@ -40,6 +44,8 @@ impl Pages<'_> {
         let plain = |status, text: super::words::Text| (status, text.heading, text.meaning.to_owned());
         let (status, heading, meaning) = match problem {
             Problem::UnknownSession => plain(StatusCode::NOT_FOUND, words.unknown_session),
+            Problem::UnknownLink => plain(StatusCode::NOT_FOUND, words.unknown_link),
+            Problem::Foreign => plain(StatusCode::FORBIDDEN, words.foreign),
             Problem::NotFound => plain(StatusCode::NOT_FOUND, words.not_found),
             Problem::WrongMethod { .. } => plain(StatusCode::METHOD_NOT_ALLOWED, words.wrong_method),
             Problem::TooLong => plain(StatusCode::URI_TOO_LONG, words.too_long),

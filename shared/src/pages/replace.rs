@@ -25,7 +25,7 @@ impl Pages<'_> {
             | Status::NeedsReview => session.start_of(session.period).map(|at| language.date(at)).unwrap_or_default(),
         };
         let back = session.checkout.as_ref().and_then(|checkout| checkout.cancel_url.as_deref());
-        let back = back.and_then(|address| with_session_id(address, session.id));
+        let back = back.and_then(|address| with_session_id(address, session.id)).or_else(|| self.home.clone());
         let main = html! {
             h1 { (words.replace.heading) }
             p { (words.replace.meaning) }
@@ -33,7 +33,7 @@ impl Pages<'_> {
                 div { dt { (words.plan) } dd { (session.plan.terms.name) } }
                 div { dt { (words.next_charge) } dd.amount { (when) " · " (amount) } }
             }
-            form id="subscribe" method="post" action={ (path) "/window" } data-session=(path)
+            form id="subscribe" method="post" action=(self.localized(&format!("{path}/window"))) data-session=(self.localized(&path))
                 data-no-connection=(words.no_connection) data-no-sdk=(words.no_sdk) data-failed=(words.window_failed) {
                 p.notice id="notice" role="alert" { (notice.unwrap_or_default()) }
                 button type="submit" disabled { (words.replace_button) }

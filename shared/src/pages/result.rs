@@ -28,6 +28,9 @@ impl Pages<'_> {
     pub(super) fn result(&self, session: &Subscription, state: CheckoutState) -> Response<String> {
         let words = self.language.words();
         let (status, text) = match state {
+            CheckoutState::Subscribed | CheckoutState::Paused if session.is_replaced() => {
+                (StatusCode::OK, words.replaced)
+            }
             CheckoutState::Subscribed if session.status == Status::Trialing => (StatusCode::OK, words.trialing),
             CheckoutState::Subscribed => (StatusCode::OK, words.active),
             CheckoutState::PastDue => (StatusCode::OK, words.past_due),
@@ -44,11 +47,15 @@ impl Pages<'_> {
             let done = checkout.success_url.as_deref().filter(|_| state == CheckoutState::Subscribed);
             with_session_id(done.or(checkout.cancel_url.as_deref())?, session.id)
         });
+        let (back, there) = match (&self.home, back) {
+            (Some(home), _) => (Some(home.clone()), words.back_home),
+            (None, back) => (back, words.back_to_shop),
+        };
         let main = html! {
             h1.done[details.is_some()] { (text.heading) }
             p role="status" { (text.meaning) }
             @if let Some(details) = details { (details) }
-            @if let Some(back) = back { a.back href=(back) { (words.back_to_shop) } }
+            @if let Some(back) = back { a.back href=(back) { (there) } }
         };
         let path = Some(self.session_path(session.id));
         self.show(Content { status, title: text.heading, waits: false, path, main, scripts: None })

@@ -51,7 +51,79 @@ impl Ledger {
     }
 }
 
+/// The most charges on a page.
+pub const MOST_CHARGES: u8 = 100;
+
+/// A page of the charges of a subscription.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct ChargePage {
+    /// The charges.
+    pub charges: Vec<Charge>,
+    /// Where the next page goes on. None on the last.
+    pub next: Option<ChargeCursor>,
+}
+
+/// The charge that a page ends with.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ChargeCursor(String);
+
+/// `00001-002`, and `00001-002-imp_…` for a further payment of the same name.
+impl std::fmt::Display for ChargeCursor {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(&self.0.replacen('#', "-", 2))
+    }
+}
+
+impl std::str::FromStr for ChargeCursor {
+    type Err = crate::subscription::InvalidId;
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let mut parts = text.splitn(3, '-');
+        let digits = |part: Option<&str>, most: usize| {
+            part.is_some_and(|part| (1..=most).contains(&part.len()) && part.bytes().all(|b| b.is_ascii_digit()))
+        };
+        let good = digits(parts.next(), 10)
+            && digits(parts.next(), 10)
+            && parts.next().is_none_or(|uid| uid.parse::<ImpUid>().is_ok());
+        match good {
+            true => Ok(Self(text.replacen('-', "#", 2))),
+            false => Err(crate::subscription::InvalidId("a cursor is what the page before had as its next")),
+        }
+    }
+}
+
 impl Store {
+    /// A page of at most `limit` charges, going on after `after`: the oldest first, or the newest.
+    pub async fn charges(
+        &self,
+        id: SubscriptionId,
+        after: Option<&ChargeCursor>,
+        limit: u8,
+        newest_first: bool,
+    ) -> Result<ChargePage, StoreError> {
+        const TASK: &str = "list charges";
+        let from = after.map(|ChargeCursor(place)| {
+            let mut key = Key::subscription(id).item();
+            key.insert("sk".to_owned(), s(format!("{}{place}", key::CHARGE)));
+            key
+        });
+        let query = self
+            .query()
+            .key_condition_expression("pk = :pk AND begins_with(sk, :prefix)")
+            .expression_attribute_values(":pk", s(Key::subscription(id).pk))
+            .expression_attribute_values(":prefix", s(key::CHARGE))
+            .scan_index_forward(!newest_first)
+            .limit(i32::from(limit.clamp(1, MOST_CHARGES)))
+            .consistent_read(true)
+            .set_exclusive_start_key(from);
+        let page = self.page(query, TASK).await?;
+        let place = |key: Item| Some(key.get("sk")?.as_s().ok()?.strip_prefix(key::CHARGE)?.to_owned());
+        let charges = page.items.unwrap_or_default().into_iter().map(serde_dynamo::from_item);
+        Ok(ChargePage {
+            charges: charges.collect::<Result<_, _>>().map_err(|e| StoreError::corrupt(TASK, &e))?,
+            next: page.last_evaluated_key.and_then(place).map(ChargeCursor),
+        })
+    }
+
     /// Writes the subscription, where it is still at the version that was read, and its ledger entries: all or nothing.
     pub async fn settle(
         &self,
@@ -97,12 +169,14 @@ impl Store {
         self.under(id, &format!("{}{imp_uid}#", key::REFUND), "read a payment's refunds").await
     }
 
+    /// The refunds of all its payments.
+    pub async fn refunds(&self, id: SubscriptionId) -> Result<Vec<Refund>, StoreError> {
+        self.under(id, key::REFUND, "read the refunds").await
+    }
+
     /// The whole ledger.
     pub async fn ledger(&self, id: SubscriptionId) -> Result<Ledger, StoreError> {
-        Ok(Ledger {
-            charges: self.under(id, key::CHARGE, "read the charges").await?,
-            refunds: self.under(id, key::REFUND, "read the refunds").await?,
-        })
+        Ok(Ledger { charges: self.under(id, key::CHARGE, "read the charges").await?, refunds: self.refunds(id).await? })
     }
 
     /// The charge at `key`; `None` where there is none.

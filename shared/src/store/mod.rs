@@ -31,7 +31,7 @@ use aws_sdk_dynamodb::types::AttributeValue;
 pub use command::Commanded;
 pub use due::{Due, DuePage};
 pub use key::Key;
-pub use ledger::{Entry, Ledger};
+pub use ledger::{ChargeCursor, ChargePage, Entry, Ledger, MOST_CHARGES};
 pub use list::{ListBy, ListPage, MOST_LISTED};
 pub use meter::Meter;
 pub use plans::PlanPut;

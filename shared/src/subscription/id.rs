@@ -20,6 +20,16 @@ impl SubscriptionId {
         Self(ulid)
     }
 
+    /// As 16 bytes.
+    pub const fn to_bytes(self) -> [u8; 16] {
+        self.0.0.to_be_bytes()
+    }
+
+    /// From 16 bytes.
+    pub const fn from_bytes(bytes: [u8; 16]) -> Self {
+        Self(Ulid(u128::from_be_bytes(bytes)))
+    }
+
     /// The shard of the `due` index that this subscription's steps wait in: its last, random, character.
     #[allow(clippy::cast_possible_truncation)]
     pub const fn due_shard(self) -> u8 {
@@ -47,7 +57,7 @@ impl FromStr for SubscriptionId {
 /// A text that isn't the identifier it should be.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("{0}")]
-pub struct InvalidId(&'static str);
+pub struct InvalidId(pub(crate) &'static str);
 
 macro_rules! text_id {
     ($(#[$doc:meta])* $name:ident, $most:literal, $rule:literal) => {

@@ -12,6 +12,7 @@
 //!
 //! One function says what is next, [`Subscription::next_step`]. Everything else executes steps.
 
+pub mod buyer;
 pub mod charge;
 pub mod command;
 pub mod dunning;
@@ -29,6 +30,7 @@ use jiff::fmt::serde::timestamp::millisecond;
 use period::FOREVER;
 use serde::{Deserialize, Serialize};
 
+pub use buyer::BuyerAction;
 pub use charge::{Bill, Charge, ChargeStatus, Intent};
 pub use command::{Command, Facts, Reason, RefundPart, Refused, When};
 pub use dunning::{AfterDunning, DeclineKind, DeclineRules, Dunning, DunningPolicy};

@@ -35,6 +35,7 @@ impl Functions {
         };
         let response = match path.split('/').nth(1).unwrap_or_default() {
             "checkout" => checkout::handle(&self.checkout, request).await,
+            "my" => checkout::handle(&self.checkout, request).await,
             "payments" => complete::handle(&self.complete, request).await,
             "webhooks" => webhook::handle(&self.webhook, request).await,
             "v1" => manage::handle(&self.manage, request).await,
@@ -62,7 +63,12 @@ fn bytes_of(body: Body) -> Bytes {
 /// The event of an HTTP API, payload version 2.0, as API Gateway documents it.
 fn event(request: &Request<Bytes>, now: jiff::Timestamp) -> Value {
     let (path, query) = (request.uri().path(), request.uri().query().unwrap_or_default());
-    let headers = joined(request.headers());
+    let mut headers = joined(request.headers());
+    // Cookies have a place of their own.
+    let cookies: Vec<String> = match headers.remove("cookie") {
+        Some(Value::String(cookies)) => cookies.split("; ").map(str::to_owned).collect(),
+        Some(_) | None => Vec::new(),
+    };
     let host = headers.get("host").and_then(Value::as_str).unwrap_or("127.0.0.1").to_owned();
     let mut parameters = Map::new();
     for (name, value) in form_urlencoded::parse(query.as_bytes()) {
@@ -90,6 +96,7 @@ fn event(request: &Request<Bytes>, now: jiff::Timestamp) -> Value {
         "rawPath": path,
         "rawQueryString": query,
         "headers": headers,
+        "cookies": cookies,
         "queryStringParameters": parameters,
         "requestContext": {
             "accountId": "000000000000",

@@ -23,6 +23,7 @@ pub fn router(shop: Arc<Shop>) -> Router {
         .route("/shop/subscribe/{plan}", post(subscribe))
         .route("/shop/back", get(back))
         .route("/shop/ledger/{subscription}", get(ledger))
+        .route("/shop/my/{subscription}", post(my))
         .with_state(shop)
 }
 
@@ -64,6 +65,18 @@ async fn subscribe(State(shop): State<Arc<Shop>>, Path(plan): Path<String>) -> R
         .header("content-type", "application/json")
         .body(Bytes::from(body.to_string()));
     let Ok(request) = request else { return unavailable() };
+    lead(&shop, request).await
+}
+
+/// The buyer, logged in at the shop, goes to their own page.
+async fn my(State(shop): State<Arc<Shop>>, Path(id): Path<String>) -> Response {
+    let request = Request::post(format!("/v1/subscriptions/{id}/my-session")).body(Bytes::new());
+    let Ok(request) = request else { return StatusCode::NOT_FOUND.into_response() };
+    lead(&shop, request).await
+}
+
+/// To the address that the merchant's API answers with.
+async fn lead(shop: &Shop, request: Request<Bytes>) -> Response {
     let Some(answer) = shop.functions.route(request).await else { return unavailable() };
     let session: Value = serde_json::from_slice(answer.body()).unwrap_or_default();
     match session["url"].as_str() {
@@ -116,6 +129,7 @@ async fn ledger(State(shop): State<Arc<Shop>>, Path(id): Path<String>) -> Respon
                     }
                 }
             }
+            form method="post" action={ "/shop/my/" (subscription.id) } { button type="submit" id="my" { "내 구독 관리" } }
             p { a href="/" { "Back to the plans" } }
         },
     )

@@ -16,6 +16,8 @@ use maedal::config::{Channel, Site};
 use maedal::events::DomainEvent;
 use maedal::iamport::{Credentials, Https, Iamport};
 use maedal::ids::Ids;
+use maedal::link::Links;
+use maedal::rotating::Rotating;
 use maedal::store::{Store, StoreError, table};
 use maedal::subscription::Policy;
 use maedal::subscription::id::DUE_SHARDS;
@@ -181,11 +183,16 @@ impl Stack {
             session: jiff::SignedDuration::from_mins(60),
             merchant_name,
         };
+        // A key of this life's own.
+        let key = Ids::random();
+        let key = format!("{}{}", key.next(clock.now()), key.next(clock.now()));
+        let key = Rotating::fixed(&key).ok_or_else(|| StartError::Http("a key was too short".to_owned()))?;
+        let links = Arc::new(Links::new(key));
         let queue = Arc::new(LocalQueue::new(clock.clone()));
         let functions = Functions {
-            checkout: Arc::new(checkout::App { billing: billing.clone(), site: site.clone() }),
+            checkout: Arc::new(checkout::App { billing: billing.clone(), site: site.clone(), links: links.clone() }),
             complete: Arc::new(complete::App { billing: billing.clone(), site: site.clone() }),
-            manage: Arc::new(manage::App { billing: billing.clone(), site, token: None }),
+            manage: Arc::new(manage::App { billing: billing.clone(), site, links, token: None }),
             webhook: Arc::new(webhook::App {
                 billing: billing.clone(),
                 queue: queue.clone(),

@@ -14,12 +14,19 @@ use maedal::clock::TestClock;
 use maedal::config::{Channel, SDK_URL, Site};
 use maedal::iamport::{Credentials, Https, Iamport};
 use maedal::ids::Ids;
+use maedal::link::Links;
 use maedal::queue::{Message, Queue, QueueError};
-use maedal::store::{Buyer, Store, table};
-use maedal::subscription::{Interval, Policy, Won};
+use maedal::rotating::Rotating;
+use maedal::store::{Buyer, Entry, Store, table};
+use maedal::subscription::charge::Payment;
+use maedal::subscription::settle::Proof;
+use maedal::subscription::{Checkout, Interval, PaymentMethod, Policy, Subscription, SubscriptionId, Won};
 
 /// Any failure: a test ends with it.
 pub type Error = Box<dyn std::error::Error + Send + Sync>;
+
+/// The subscription that the sample events are about.
+pub const SAMPLE: &str = "01KB3Q0QZ8W3V5T7Y9A1C3E5G7";
 
 /// When it is.
 pub const NOW: &str = "2026-11-23T03:00:00Z";
@@ -51,6 +58,11 @@ pub fn site() -> Site {
     }
 }
 
+/// Links, signed with a key that everybody knows.
+pub fn links() -> Arc<Links> {
+    Arc::new(Links::new(Rotating::fixed("a key that everybody knows").unwrap_or_else(|| unreachable!())))
+}
+
 /// Puts the plan `monthly`, 9,900 won.
 pub async fn monthly_plan(billing: &Billing, name: &str, trial_days: u16) -> Result<(), Error> {
     let request = PlanRequest {
@@ -79,6 +91,42 @@ pub async fn open_session(billing: &Billing) -> Result<Session, Error> {
     let (Opened::New(session) | Opened::Repeat(session)) =
         billing.open_checkout(request, None, "https://pay.example", SignedDuration::from_hours(1)).await?;
     Ok(session)
+}
+
+/// The subscription of the sample events: monthly, and its first period was paid just now. It is at version 2.
+pub async fn subscribed(billing: &Billing) -> Result<Subscription, Error> {
+    monthly_plan(billing, "월간 구독", 0).await?;
+    let (now, policy) = (billing.clock.now(), &billing.policy);
+    let plan = billing.store.plan(&"monthly".parse()?).await?.ok_or("the plan that was put")?;
+    let id: SubscriptionId = SAMPLE.parse()?;
+    let checkout = Checkout {
+        expires_at: now.checked_add(SignedDuration::from_hours(1))?,
+        success_url: None,
+        cancel_url: None,
+        decline: None,
+        replaces: None,
+    };
+    let mut subscription = Subscription::open(id, "customer-1".parse()?, id.into(), plan, checkout, now);
+    billing.store.create(&subscription, &Buyer::default(), None, policy).await?;
+    subscription.windows = 1;
+    subscription.payment_method = Some(PaymentMethod {
+        window: 1,
+        imp_uid: "imp_448280090637".parse()?,
+        provider: Some("chai".to_owned()),
+        confirmed_at: now,
+        broken: false,
+        deleted: false,
+    });
+    subscription.in_flight = subscription.next_charge(now, policy);
+    subscription.claimed_at = Some(now);
+    let payment = Payment {
+        imp_uid: "imp_448280090638".parse()?,
+        paid_at: Some(now),
+        receipt_url: Some("https://receipt.example/1".to_owned()),
+    };
+    let charge = subscription.settle(Proof::Paid(payment), now, policy).ok_or("an attempt in flight")?;
+    billing.store.settle(&mut subscription, &[Entry::New(charge)], now, policy).await?;
+    billing.store.subscription(id).await?.ok_or("the subscription that was written".into())
 }
 
 /// The sample events of a function, by file name, read as Lambda would.

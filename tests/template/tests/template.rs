@@ -18,14 +18,17 @@ const STARS: [(&str, &str, &str); 3] = [
 ];
 
 /// A variable that a deployed function doesn't have, and why.
-const LOCAL_ONLY: [(&str, &str); 3] = [
+const LOCAL_ONLY: [(&str, &str); 4] = [
     ("API_TOKEN", "deployed, IAM stands in front of the API"),
+    ("LINK_SECRET", "deployed functions read LINK_SECRET_ARN instead"),
     ("IMP_KEY", "deployed functions read IMP_SECRET_ARN instead"),
     ("IMP_SECRET", "deployed functions read IMP_SECRET_ARN instead"),
 ];
 
 /// The functions that speak to I'mport.
-const WITH_SECRET: [&str; 4] = ["charge", "complete", "manage", "webhook"];
+const WITH_SECRET: [&str; 3] = ["charge", "complete", "webhook"];
+/// Those who sign the links to the buyer's own page, and open them.
+const WITH_LINKS: [&str; 2] = ["checkout", "manage"];
 
 #[tokio::test]
 async fn the_table_is_the_one_that_the_store_makes() {
@@ -143,15 +146,14 @@ fn only_those_who_speak_to_imports_api_can_read_its_secret() {
     let who = |may: &dyn Fn(&str) -> bool| -> Vec<&str> {
         template.functions().into_iter().filter(|(_, id)| may(id)).map(|(name, _)| name).collect()
     };
-    let permitted = who(&|id| {
-        template
-            .permissions(id)
-            .iter()
-            .any(|p| p.resource.starts_with("Secret") || p.action.starts_with("secretsmanager:"))
-    });
-    assert_eq!(permitted, WITH_SECRET);
-    let told = who(&|id| template.environment(id).contains_key("IMP_SECRET_ARN"));
-    assert_eq!(told, WITH_SECRET);
+    for (secret, variable, expected) in
+        [("Secret", "IMP_SECRET_ARN", WITH_SECRET.as_slice()), ("LinkSecret", "LINK_SECRET_ARN", &WITH_LINKS)]
+    {
+        let resource = format!("{secret}.");
+        let permitted = who(&|id| template.permissions(id).iter().any(|p| p.resource.starts_with(&resource)));
+        assert_eq!(permitted, expected, "{secret}");
+        assert_eq!(who(&|id| template.environment(id).contains_key(variable)), expected, "{variable}");
+    }
     for value in template.functions().values().flat_map(|id| template.environment(id)) {
         let text = value.1.to_string();
         assert!(!text.contains("ImpKey") && !text.contains("ImpSecret"), "{}: not in the environment", value.0);
@@ -191,14 +193,20 @@ fn each_function_may_do_this_and_nothing_else() {
                 "ReceiveMessage Queue",
             ],
         ),
-        ("checkout", &["GetItem Table", "UpdateItem Table"]),
+        (
+            "checkout",
+            &["GetItem Table", "GetSecretValue LinkSecret.Id", "PutItem Table", "Query Table", "UpdateItem Table"],
+        ),
         ("complete", &["GetSecretValue Secret.Id"]),
         ("dispatch", &["Query ${Table}/index/due", "SendMessage Queue"]),
         (
             "manage",
             &[
                 "BatchGetItem Table",
-                "GetSecretValue Secret.Id",
+                "GetItem Table",
+                "GetSecretValue LinkSecret.Id",
+                "PutItem Table",
+                "Query Table",
                 "Query ${Table}/index/by_customer",
                 "Query ${Table}/index/by_state",
             ],

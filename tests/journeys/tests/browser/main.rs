@@ -9,6 +9,7 @@ mod browser;
 mod decline;
 mod hostile;
 mod language;
+mod my;
 mod phone;
 mod result;
 mod subscribe;

@@ -289,6 +289,7 @@ fn payment_method(old: Option<&Subscription>, new: &Subscription) -> Option<Kind
     match (old.and_then(|old| old.payment_method.as_ref()), &new.payment_method) {
         (None, Some(_)) => Some(Kind::PaymentMethodChanged),
         (Some(before), Some(now)) if before.imp_uid != now.imp_uid => Some(Kind::PaymentMethodChanged),
+        (Some(before), Some(now)) if now.deleted && !before.deleted => Some(Kind::PaymentMethodRemoved),
         (Some(before), Some(now)) if now.broken && !before.broken => Some(Kind::PaymentMethodBroken),
         (Some(_), None) => Some(Kind::PaymentMethodRemoved),
         (Some(_), Some(_)) | (None, None) => None,

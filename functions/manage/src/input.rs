@@ -1,5 +1,7 @@
 //! Reading what the merchant sends: a small JSON document, and the key that makes its repeat harmless.
 
+use std::str::FromStr;
+
 use lambda_http::Request;
 use lambda_http::http::{StatusCode, header};
 use serde::de::DeserializeOwned;
@@ -10,6 +12,9 @@ use super::problem::Problem;
 /// No request comes near this.
 const LONGEST_BODY: usize = 16 * 1024;
 const LONGEST_KEY: usize = 255;
+/// What is on a page, where the caller doesn't say; and at most.
+const USUAL: u8 = 20;
+const MOST: u8 = 100;
 const IDEMPOTENCY_KEY: &str = "Idempotency-Key";
 
 /// The `Idempotency-Key`, where there is one.
@@ -65,6 +70,19 @@ pub(crate) fn if_match(request: &Request) -> Result<Option<u64>, Problem> {
         Some(version) => Ok(Some(version)),
         None => Err(Problem::malformed("If-Match", "one ETag as a subscription's answer had it, such as \"7\"")),
     }
+}
+
+/// How many of a list are on a page.
+pub(crate) fn limit(limit: Option<String>) -> Result<u8, Problem> {
+    let Some(limit) = limit else { return Ok(USUAL) };
+    let number = limit.parse().ok().filter(|limit| (1..=MOST).contains(limit));
+    number.ok_or_else(|| Problem::malformed("limit", "a number from 1 to 100"))
+}
+
+/// Where a page goes on.
+pub(crate) fn cursor<T: FromStr>(cursor: Option<String>) -> Result<Option<T>, Problem> {
+    let parse = |cursor: String| cursor.parse();
+    cursor.map(parse).transpose().map_err(|_| Problem::malformed("cursor", "next_cursor, as a page had it"))
 }
 
 /// A query's parameters, each at most once and each one of `known`.

@@ -68,7 +68,8 @@ async fn route(app: &App, request: &Request) -> Result<Response<Body>, Problem> 
         Operation::OpenMyPage => my::open(app, id, request).await,
         Operation::Retry => commands::simple(app, id, request, Command::Retry).await,
         Operation::DeleteKey => commands::simple(app, id, request, Command::DeleteKey).await,
-        Operation::ListCharges => charges(app, id).await,
+        Operation::ListCharges => list::charges(app, id, request).await,
+        Operation::ListEvents => list::events(app, id, request).await,
         Operation::GetCharge => charge(app, id, parameter(1)).await,
         Operation::Refund => commands::refund(app, id, parameter(1), request).await,
     }
@@ -109,13 +110,6 @@ async fn subscription(app: &App, id: &str) -> Result<Response<Body>, Problem> {
     let found = find(app, id).await?;
     let view = subscription::View::of(&found, app.billing.clock.now(), &app.billing.policy);
     Ok(commands::with_etag(answer(StatusCode::OK, &view), found.version))
-}
-
-async fn charges(app: &App, id: &str) -> Result<Response<Body>, Problem> {
-    let found = find(app, id).await?;
-    let ledger = app.billing.store.ledger(found.id).await?;
-    let charges: Vec<_> = ledger.charges.iter().map(|charge| charges::View::of(charge, &ledger.refunds)).collect();
-    Ok(answer(StatusCode::OK, &serde_json::json!({ "charges": charges })))
 }
 
 async fn charge(app: &App, id: &str, place: &str) -> Result<Response<Body>, Problem> {

@@ -37,6 +37,8 @@ pub enum Operation {
     DeleteKey,
     /// The charges of a subscription, with their refunds.
     ListCharges,
+    /// What has happened to a subscription.
+    ListEvents,
     /// One charge.
     GetCharge,
     /// Give back a charge, or a part of it.
@@ -75,6 +77,7 @@ pub const ROUTES: &[Route] = &[
     route("POST", "/v1/subscriptions/{id}/retry", Operation::Retry),
     route("DELETE", "/v1/subscriptions/{id}/billing-key", Operation::DeleteKey),
     route("GET", "/v1/subscriptions/{id}/charges", Operation::ListCharges),
+    route("GET", "/v1/subscriptions/{id}/events", Operation::ListEvents),
     route("GET", "/v1/subscriptions/{id}/charges/{charge}", Operation::GetCharge),
     route("POST", "/v1/subscriptions/{id}/charges/{charge}/refund", Operation::Refund),
 ];

@@ -149,7 +149,7 @@ async fn a_subscription_shows_what_the_merchant_needs() -> Result<(), Error> {
     assert_eq!(trialing["next_charge_at"], "2026-12-07T03:00:00Z");
     assert_eq!(trialing["current_period_start"], Value::Null);
     let charges = call(&app, Method::GET, &format!("{path}/charges"), Value::Null).await?;
-    assert_eq!(charges, (200, json!({ "charges": [] })));
+    assert_eq!(charges, (200, json!({ "charges": [], "next_cursor": null })));
     Ok(())
 }
 

@@ -1,5 +1,5 @@
 //! `notify`: the table's stream becomes domain events on the merchant's bus. It reads no table and has no secret of
-//! I'mport's.
+//! I'mport's. What the bus has taken is kept for the API's list of events, in a partition of its own.
 //!
 //! The order of a shard is kept: at the first record that can't be told, the batch ends, and Lambda begins anew there
 //! (`ReportBatchItemFailures`). What had left by then leaves again, under the same ids. What never works is bisected out
@@ -12,6 +12,7 @@ use std::time::Duration;
 
 use maedal::bus::{BATCH, Bus};
 use maedal::events::DomainEvent;
+use maedal::store::Store;
 use tracing::{error, info, warn};
 
 pub use record::{BatchResponse, StreamEvent};
@@ -26,6 +27,8 @@ const PAUSE: Duration = Duration::from_millis(50);
 pub struct App {
     /// Where events go.
     pub bus: Arc<dyn Bus>,
+    /// Where those that went are listed.
+    pub store: Store,
 }
 
 /// Handles a batch of the stream and says from which record on it must come again.
@@ -36,6 +39,12 @@ pub async fn handle(app: &App, event: StreamEvent) -> BatchResponse {
         let (batch, rest) = waiting.split_at(waiting.len().min(BATCH));
         if let Some(sequence_number) = put(app.bus.as_ref(), batch).await {
             return BatchResponse::again_from(sequence_number);
+        }
+        // They have left, and leave again with it: a consumer knows their ids.
+        let events: Vec<DomainEvent> = batch.iter().map(|(_, event)| event.clone()).collect();
+        if let (Err(error), Some((first, _))) = (app.store.keep_events(&events).await, batch.first()) {
+            warn!(%error, sequence_number = first, outcome = "again", "events not listed");
+            return BatchResponse::again_from(first.clone());
         }
         waiting = rest;
     }

@@ -12,6 +12,6 @@ use notify::{App, handle};
 async fn main() -> Result<(), Error> {
     maedal::telemetry::start();
     let bus = EventBridge::new(Aws::from_env()?.eventbridge(), config::needed("EVENT_BUS_NAME")?);
-    let app = App { bus: Arc::new(bus) };
+    let app = App { bus: Arc::new(bus), store: config::store()? };
     run(service_fn(async |event: LambdaEvent<_>| Ok::<_, Error>(handle(&app, event.payload).await))).await
 }

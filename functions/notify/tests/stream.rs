@@ -45,9 +45,10 @@ fn event(samples: &[&str]) -> StreamEvent {
     StreamEvent { records }
 }
 
-fn app() -> (App, Arc<FickleBus>) {
+async fn app() -> (App, Arc<FickleBus>) {
     let bus = Arc::new(FickleBus::default());
-    (App { bus: bus.clone() }, bus)
+    let store = stack::billing().await.unwrap().store.clone();
+    (App { bus: bus.clone(), store }, bus)
 }
 
 fn sequence_number(event: &StreamEvent, record: usize) -> String {
@@ -66,7 +67,7 @@ async fn every_sample_event_is_told() {
         ("refund", vec!["charge.refunded"]),
         ("removed-by-ttl", vec![]),
     ] {
-        let (app, bus) = app();
+        let (app, bus) = app().await;
         assert_eq!(handle(&app, event(&[name])).await, BatchResponse::default(), "{name}");
         assert_eq!(bus.words(), expected, "{name}");
     }
@@ -74,7 +75,7 @@ async fn every_sample_event_is_told() {
 
 #[tokio::test]
 async fn an_event_has_all_that_a_consumer_needs() {
-    let (app, bus) = app();
+    let (app, bus) = app().await;
     handle(&app, event(&["renewal"])).await;
     let taken = bus.taken.lock().unwrap();
     let told: Vec<Value> = taken.iter().map(|event| serde_json::to_value(event).unwrap()).collect();
@@ -109,7 +110,7 @@ async fn an_event_has_all_that_a_consumer_needs() {
 
 #[tokio::test]
 async fn a_buyers_data_never_leaves() {
-    let (app, bus) = app();
+    let (app, bus) = app().await;
     let samples = event(&["open-session", "billing-key", "first-charge", "renewal", "decline", "recovery", "refund"]);
     let sent = serde_json::to_string(&samples.records).unwrap();
     handle(&app, samples).await;
@@ -119,17 +120,17 @@ async fn a_buyers_data_never_leaves() {
     }
 }
 
-#[tokio::test(start_paused = true)]
+#[tokio::test]
 async fn what_the_bus_does_not_take_is_put_again_alone() {
-    let (app, bus) = app();
+    let (app, bus) = app().await;
     *bus.moods.lock().unwrap() = vec![Ok(vec![0]), Err(BusError("ThrottlingException".into())), Ok(vec![])];
     assert_eq!(handle(&app, event(&["first-charge"])).await, BatchResponse::default());
     assert_eq!(bus.words(), ["charge.paid", "subscription.activated"]);
 }
 
-#[tokio::test(start_paused = true)]
+#[tokio::test]
 async fn the_batch_comes_again_from_the_first_record_that_was_not_taken() {
-    let (app, bus) = app();
+    let (app, bus) = app().await;
     // Events: activated, paid (records 0 and 1), renewed, paid (3 and 4; record 2 is a claim).
     *bus.moods.lock().unwrap() = vec![Ok(vec![2, 3]), Ok(vec![0, 1]), Ok(vec![0])];
     let batch = event(&["first-charge", "renewal"]);
@@ -146,7 +147,7 @@ async fn the_batch_comes_again_from_the_first_record_that_was_not_taken() {
 
 #[tokio::test]
 async fn more_events_than_one_call_takes_go_in_tens() {
-    let (app, bus) = app();
+    let (app, bus) = app().await;
     let batch = event(&["first-charge"; 8]);
     assert_eq!(handle(&app, batch).await, BatchResponse::default());
     assert_eq!(bus.words().len(), 16);
@@ -154,7 +155,7 @@ async fn more_events_than_one_call_takes_go_in_tens() {
 
 #[tokio::test]
 async fn a_record_that_can_not_be_told_stops_the_batch_there() {
-    let (app, bus) = app();
+    let (app, bus) = app().await;
     let mut batch = event(&["first-charge", "renewal"]);
     batch.records[3]["dynamodb"]["NewImage"]["status"] = json!({ "S": "on the moon" });
     let expected = BatchResponse::again_from(sequence_number(&batch, 3));
@@ -164,13 +165,48 @@ async fn a_record_that_can_not_be_told_stops_the_batch_there() {
 
 #[tokio::test]
 async fn what_is_none_of_ours_is_ignored() {
-    let (app, bus) = app();
+    let (app, bus) = app().await;
     let mut plan = sample("first-charge")["Records"][0].clone();
     plan["dynamodb"]["NewImage"] =
         json!({ "pk": { "S": "PLANS" }, "sk": { "S": "coffee" }, "colour": { "BOOL": true } });
     let batch = StreamEvent { records: vec![plan, json!({ "hello": "world" }), json!(null)] };
     assert_eq!(handle(&app, batch).await, BatchResponse::default());
     assert_eq!(bus.words(), [""; 0]);
+}
+
+/// What the list has, the newest first.
+async fn listed(app: &App, event: &StreamEvent) -> Vec<Value> {
+    let id = event.records[0]["dynamodb"]["Keys"]["pk"]["S"].as_str().unwrap().strip_prefix("SUB#").unwrap();
+    app.store.events(id.parse().unwrap(), None, 100).await.unwrap().events
+}
+
+#[tokio::test]
+async fn what_has_left_is_listed_once_however_often_it_left() {
+    let (app, bus) = app().await;
+    let batch = event(&["first-charge", "renewal", "first-charge"]);
+    for _ in 0..2 {
+        assert_eq!(handle(&app, batch.clone()).await, BatchResponse::default());
+    }
+    let listed = listed(&app, &batch).await;
+    let words: Vec<&str> = listed.iter().map(|event| event["type"].as_str().unwrap()).collect();
+    assert_eq!(words, ["charge.paid", "subscription.renewed", "charge.paid", "subscription.activated"]);
+    let left = bus.taken.lock().unwrap();
+    for event in &listed {
+        assert!(left.iter().any(|left| serde_json::to_value(left).unwrap() == *event), "as it left");
+    }
+}
+
+/// What can't be listed comes again: it leaves twice rather than never be listed.
+#[tokio::test]
+async fn an_event_that_can_not_be_listed_comes_again() {
+    let (app, bus) = app().await;
+    let nowhere = maedal::aws::Aws::local("http://127.0.0.1:9").dynamodb();
+    let broken = App { bus: app.bus.clone(), store: maedal::store::Store::new(nowhere, "maedal") };
+    let batch = event(&["first-charge"]);
+    let again = BatchResponse::again_from(sequence_number(&batch, 0));
+    assert_eq!(handle(&broken, batch.clone()).await, again);
+    assert_eq!(handle(&app, batch.clone()).await, BatchResponse::default());
+    assert_eq!((bus.words().len(), listed(&app, &batch).await.len()), (4, 2));
 }
 
 #[test]

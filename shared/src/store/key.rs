@@ -6,6 +6,7 @@
 //! | its buyer | `SUB#{id}` | `BUYER` |
 //! | charge | `SUB#{id}` | `CHARGE#{period}#{attempt}`, and `#{imp_uid}` for a second payment of the same name |
 //! | refund | `SUB#{id}` | `REFUND#{imp_uid}#{cancellation_id}` |
+//! | event that has left | `EVENTS#{id}` | `{seconds}-{version}-{event id}` |
 //! | customer_uid -> subscription | `CUSTOMER_UID#{customer_uid}` | `SUB` |
 //! | current plans | `PLANS` | `{plan_id}` |
 //! | plan version | `PLAN#{plan_id}` | `V#{version}` |
@@ -63,6 +64,11 @@ impl Key {
     /// A refund.
     pub fn refund(id: SubscriptionId, imp_uid: &str, cancellation_id: &str) -> Self {
         Self::new(format!("SUB#{id}"), format!("{REFUND}{imp_uid}#{cancellation_id}"))
+    }
+
+    /// An event that has left.
+    pub fn event(id: SubscriptionId, place: &str) -> Self {
+        Self::new(format!("EVENTS#{id}"), place)
     }
 
     /// Whose a `customer_uid` is.

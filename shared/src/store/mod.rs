@@ -12,6 +12,7 @@
 
 mod command;
 mod due;
+mod events;
 pub mod key;
 mod ledger;
 mod list;
@@ -30,6 +31,7 @@ use aws_sdk_dynamodb::types::AttributeValue;
 
 pub use command::Commanded;
 pub use due::{Due, DuePage};
+pub use events::{EVENTS_KEPT, EventCursor, EventPage, MOST_EVENTS};
 pub use key::Key;
 pub use ledger::{ChargeCursor, ChargePage, Entry, Ledger, MOST_CHARGES};
 pub use list::{ListBy, ListPage, MOST_LISTED};

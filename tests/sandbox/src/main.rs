@@ -72,13 +72,20 @@ const CLOCK_STEP: Duration = Duration::from_millis(100);
 const TICK: Duration = Duration::from_secs(2);
 
 async fn serve(port: u16, data: Option<PathBuf>) -> Result<ExitCode, Problem> {
-    let options = Options { port: Some(port), data, seed: None, webhooks_by_themselves: true, ..Options::default() };
+    let options = Options {
+        port: Some(port),
+        data,
+        seed: None,
+        webhooks_by_themselves: true,
+        show_events: true,
+        ..Options::default()
+    };
     let stack = Stack::start(options, shop::router).await?;
     stock_the_shop(&stack).await?;
     println!("Open {}/ : a shop. Subscribe, pay in the window, see the ledger.", stack.url);
     println!("  I'mport, simulated   {}/", stack.iamport_url);
     println!("  DynamoDB, embedded   {}  (table {})", stack.dynamodb_url, sandbox::stack::TABLE);
-    println!("Ctrl-C ends it.");
+    println!("Events are shown as they leave. Ctrl-C ends it.");
     let clock = async {
         loop {
             tokio::time::sleep(CLOCK_STEP).await;
@@ -92,6 +99,7 @@ async fn serve(port: u16, data: Option<PathBuf>) -> Result<ExitCode, Problem> {
                 eprintln!("{problem}");
             }
             while !stack.charge_batch().await.is_empty() {}
+            stack.events().await;
         }
     };
     tokio::select! {

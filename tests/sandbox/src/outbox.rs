@@ -11,6 +11,7 @@ use dynoxide::actions::list_streams::ListStreamsRequest;
 use maedal::bus::{Bus, Putting};
 use maedal::clock::{Clock, TestClock};
 use maedal::events::DomainEvent;
+use maedal::store::Store;
 use notify::StreamEvent;
 use serde_json::Value;
 
@@ -19,22 +20,37 @@ const BATCH: usize = 100;
 
 /// A bus that keeps what leaves.
 #[derive(Debug, Default)]
-pub struct LocalBus(Mutex<Vec<DomainEvent>>);
+pub struct LocalBus {
+    left: Mutex<Vec<DomainEvent>>,
+    /// Whether each is shown as it leaves.
+    shown: bool,
+}
 
 impl LocalBus {
     /// All that has left, in order.
     pub fn events(&self) -> Vec<DomainEvent> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).clone()
+        self.left.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 }
 
 impl Bus for LocalBus {
     fn put<'a>(&'a self, batch: &'a [DomainEvent]) -> Putting<'a> {
         Box::pin(async move {
-            self.0.lock().unwrap_or_else(PoisonError::into_inner).extend_from_slice(batch);
+            for event in batch.iter().filter(|_| self.shown) {
+                println!("{}", line(event));
+            }
+            self.left.lock().unwrap_or_else(PoisonError::into_inner).extend_from_slice(batch);
             Ok(Vec::new())
         })
     }
+}
+
+/// An event in a line: when, what, whose, and how much.
+fn line(event: &DomainEvent) -> String {
+    let at = maedal::subscription::period::in_seoul(event.occurred_at).strftime("%m-%d %H:%M:%S").to_string();
+    let amount = event.refund.or(event.charge.as_ref().map(|charge| charge.amount));
+    let amount = amount.map(|amount| format!("  {amount}")).unwrap_or_default();
+    format!("  {at}  {:<37} {} v{}{amount}", event.kind.word(), event.subscription.id, event.version)
 }
 
 /// The table's clock is the stack's, so that events tell the stack's time.
@@ -68,9 +84,9 @@ impl std::fmt::Debug for Outbox {
 }
 
 impl Outbox {
-    pub(crate) fn new(database: Database, table: &str) -> Self {
-        let bus = Arc::new(LocalBus::default());
-        let app = notify::App { bus: bus.clone() };
+    pub(crate) fn new(database: Database, store: Store, table: &str, shown: bool) -> Self {
+        let bus = Arc::new(LocalBus { left: Mutex::default(), shown });
+        let app = notify::App { bus: bus.clone(), store };
         Self { database, table: table.to_owned(), app, bus, iterator: tokio::sync::Mutex::default() }
     }
 

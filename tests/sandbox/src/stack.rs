@@ -51,6 +51,8 @@ pub struct Options {
     pub webhook_format: WebhookFormat,
     /// Whether I'mport's webhooks leave by themselves; else [`Stack::deliver_webhooks`] sends them.
     pub webhooks_by_themselves: bool,
+    /// Whether each event is printed as it leaves.
+    pub show_events: bool,
 }
 
 impl Default for Options {
@@ -63,6 +65,7 @@ impl Default for Options {
             policy: Policy::default(),
             webhook_format: WebhookFormat::Json,
             webhooks_by_themselves: false,
+            show_events: false,
         }
     }
 }
@@ -140,12 +143,13 @@ impl Stack {
         };
         let database =
             database.map_err(|e| StartError::Data(options.data.clone().unwrap_or_default(), e.to_string()))?;
-        let outbox = Outbox::new(database.clone(), TABLE);
+        let streamed = database.clone();
         servers.spawn(async move {
             let _ = dynoxide::server::serve_with_shutdown(dynamodb, database, std::future::pending()).await;
         });
         let client = Aws::local(&dynamodb_url).dynamodb();
         table::create(&client, TABLE).await.map_err(StartError::Table)?;
+        let outbox = Outbox::new(streamed, Store::new(client.clone(), TABLE), TABLE, options.show_events);
 
         let config = Config {
             webhook_url: Some(format!("{url}/webhooks/iamport")),

@@ -214,6 +214,7 @@ fn each_function_may_do_this_and_nothing_else() {
         (
             "notify",
             &[
+                "BatchWriteItem Table",
                 "DescribeStream Table.StreamArn",
                 "GetRecords Table.StreamArn",
                 "GetShardIterator Table.StreamArn",

@@ -133,6 +133,62 @@ async fn subscriptions_are_listed_by_customer_and_by_state_page_by_page() {
     }
 }
 
+/// What a list has, page by page, and how many pages.
+async fn pages(world: &World, path: &str, name: &str, limit: u8) -> (Vec<Value>, usize) {
+    let (mut all, mut cursor, mut pages) = (Vec::new(), String::new(), 0);
+    loop {
+        let page = world.read(&format!("{path}?limit={limit}{cursor}")).await;
+        assert_eq!(page.status, 200, "{page:?}");
+        let listed = page.body[name].as_array().unwrap();
+        assert!(listed.len() <= usize::from(limit));
+        all.extend(listed.iter().cloned());
+        pages += 1;
+        match page.body["next_cursor"].as_str() {
+            Some(next) => cursor = format!("&cursor={next}"),
+            None => return (all, pages),
+        }
+    }
+}
+
+#[tokio::test]
+async fn charges_and_events_are_listed_page_by_page() {
+    let world = World::new().await;
+    let id = world.subscribed("coffee").await;
+    let other = world.subscribed("coffee").await;
+    world.live_until(journeys::seoul("2027-03-23T10:05")).await;
+    world.commanded(id, "charges/2-1/refund", json!({ "amount": 900, "reason": "" })).await;
+    world.after(SignedDuration::from_mins(1)).await;
+    let left = world.stack.events().await;
+
+    let charges = format!("/v1/subscriptions/{id}/charges");
+    let (paged, count) = pages(&world, &charges, "charges", 2).await;
+    let whole = world.read(&charges).await.body;
+    assert_eq!((&paged, count >= 3), (whole["charges"].as_array().unwrap(), true));
+    let ids: Vec<&str> = paged.iter().map(|charge| charge["id"].as_str().unwrap()).collect();
+    assert_eq!(ids, ["1-1", "2-1", "3-1", "4-1", "5-1"]);
+    assert_eq!(paged[1]["refunds"][0]["amount"], 900);
+
+    let events = format!("/v1/subscriptions/{id}/events");
+    let (mut paged, _) = pages(&world, &events, "events", 3).await;
+    paged.reverse();
+    let mut told: Vec<Value> = left
+        .iter()
+        .filter(|event| event.subscription.id == id)
+        .map(|event| serde_json::to_value(event).unwrap())
+        .collect();
+    assert_eq!(paged.last().unwrap()["type"], "charge.refunded");
+    // Of one write, the order by id.
+    let place = |event: &Value| event["id"].as_str().unwrap().to_owned();
+    paged.sort_by_key(place);
+    told.sort_by_key(place);
+    assert_eq!(paged, told, "what has left, and nothing of {other}");
+    for bad in ["?limit=0", "?limit=101", "?cursor=", "?cursor=%23", "?colour=red", "?limit=1&limit=2"] {
+        for list in [&charges, &events] {
+            assert_eq!(world.read(&format!("{list}{bad}")).await.status, 400, "{list}{bad}");
+        }
+    }
+}
+
 #[tokio::test]
 async fn charges_are_listed_with_what_became_of_them() {
     let world = World::new().await;

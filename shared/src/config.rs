@@ -117,7 +117,7 @@ fn read<T>(
 }
 
 /// A secret that may be there. Its value is in no error.
-pub fn secret<T>(
+fn secret<T>(
     name: &'static str,
     rule: &'static str,
     parse: impl Fn(&str) -> Option<T>,
@@ -202,6 +202,16 @@ pub fn links() -> Result<Links, ConfigError> {
         (Some(arn), _) => Ok(Links::new(Rotating::of(Aws::from_env()?.secretsmanager(), arn, Arc::new(SystemClock)))),
         (None, Some(key)) => Ok(Links::new(key)),
         (None, None) => Err(ConfigError::Missing(MissingVariable("LINK_SECRET_ARN"))),
+    }
+}
+
+/// The bearer token of the merchant's API, where there is one. It is in the secret `API_TOKEN_ARN`, read at the first request
+/// that needs it; on a developer's machine in `API_TOKEN`.
+pub fn api_token() -> Result<Option<Rotating>, ConfigError> {
+    let rule = "20 characters at least, from a random generator";
+    match (var("API_TOKEN_ARN"), secret("API_TOKEN", rule, Rotating::fixed)?) {
+        (Some(arn), _) => Ok(Some(Rotating::of(Aws::from_env()?.secretsmanager(), arn, Arc::new(SystemClock)))),
+        (None, token) => Ok(token),
     }
 }
 

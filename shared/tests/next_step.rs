@@ -112,6 +112,7 @@ fn carry_out(subscription: &mut Subscription, step: Step, luck: Luck, now: Times
             subscription.skip_to(period);
         }
         Step::UseCredit(intent) => drop(subscription.settle_by_credit(&intent, now)),
+        Step::GoUnpaid(intent) => drop(subscription.settle_without_key(&intent, now, policy)),
         Step::SwitchPlan => subscription.switch_plan(),
         Step::DeleteKey => unreachable!("nobody asked for it"),
         Step::CancelAtPeriodEnd => subscription.end(EndReason::Requested, now),

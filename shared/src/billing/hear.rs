@@ -107,6 +107,7 @@ impl Billing {
             | Step::StartTrial
             | Step::Charge(_)
             | Step::UseCredit(_)
+            | Step::GoUnpaid(_)
             | Step::SwitchPlan
             | Step::DeleteKey
             | Step::SkipTo { .. }

@@ -116,6 +116,11 @@ impl Billing {
                     info!(merchant_uid = %intent.merchant_uid, credit = intent.credit.get(), outcome = "credited", "charge settled by credit");
                     self.store.settle(&mut seen, &[Entry::New(charge)], now, &self.policy).await
                 }
+                Step::GoUnpaid(intent) => {
+                    let charge = seen.settle_without_key(&intent, now, &self.policy);
+                    info!(merchant_uid = %intent.merchant_uid, outcome = "declined", "no billing key to charge");
+                    self.store.settle(&mut seen, &[Entry::New(charge)], now, &self.policy).await
+                }
                 Step::SwitchPlan => {
                     seen.switch_plan();
                     self.store.put(&mut seen, now, &self.policy).await

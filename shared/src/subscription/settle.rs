@@ -150,6 +150,29 @@ impl Subscription {
         }
     }
 
+    /// What is due goes unpaid: the billing key was deleted, and I'mport need not be asked to know what it would say.
+    pub fn settle_without_key(&mut self, intent: &Intent, now: Timestamp, policy: &Policy) -> Charge {
+        let reason = "the billing key was deleted";
+        self.decline(intent, reason, now, policy);
+        Charge {
+            subscription: self.id,
+            period: intent.period,
+            attempt: intent.attempt,
+            merchant_uid: intent.merchant_uid,
+            amount: intent.amount,
+            credit: intent.credit,
+            credited: Won::ZERO,
+            status: ChargeStatus::Declined { reason: reason.to_owned(), imp_uid: None },
+            settled_at: now,
+            was_in_doubt: false,
+            duplicate: false,
+            further: false,
+            refunded: Won::ZERO,
+            refund: None,
+            bill: None,
+        }
+    }
+
     /// Goes on with the plan that was chosen for the next period. Where its periods are of another length, they count
     /// from the start of that one.
     pub fn switch_plan(&mut self) {

@@ -60,6 +60,8 @@ pub enum Step {
     Charge(Intent),
     /// The credit balance covers what is due: settle it, without I'mport.
     UseCredit(Intent),
+    /// The billing key was deleted: what is due goes unpaid, without asking I'mport.
+    GoUnpaid(Intent),
     /// The plan that was chosen for this period begins.
     SwitchPlan,
     /// The billing key is not wanted any more: delete it at I'mport.
@@ -83,10 +85,12 @@ impl Subscription {
         match self.agenda(now, policy) {
             None => Step::Nothing { until: None },
             Some((at, _)) if at > now => Step::Nothing { until: Some(at) },
-            Some((_, step @ (Step::Charge(_) | Step::UseCredit(_)))) => match self.current_period(now, policy) {
-                Some(period) if period > self.period => Step::SkipTo { period },
-                Some(_) | None => step,
-            },
+            Some((_, step @ (Step::Charge(_) | Step::UseCredit(_) | Step::GoUnpaid(_)))) => {
+                match self.current_period(now, policy) {
+                    Some(period) if period > self.period => Step::SkipTo { period },
+                    Some(_) | None => step,
+                }
+            }
             Some((_, step)) => step,
         }
     }
@@ -118,6 +122,7 @@ impl Subscription {
             | Step::CheckWindows
             | Step::ExpireCheckout
             | Step::StartTrial
+            | Step::GoUnpaid(_)
             | Step::DeleteKey
             | Step::SkipTo { .. }
             | Step::Resolve
@@ -235,6 +240,9 @@ impl Subscription {
         if intent.amount == Won::ZERO {
             // No money moves, so no hour is too late for it.
             return Some((due, Step::UseCredit(intent)));
+        }
+        if self.payment_method.as_ref().is_some_and(|method| method.deleted) {
+            return Some((due, Step::GoUnpaid(intent)));
         }
         let at = policy.charge_window.next_opening(due.max(self.breaker_opens()));
         let at =

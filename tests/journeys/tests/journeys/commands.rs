@@ -285,6 +285,37 @@ async fn a_billing_key_is_deleted_on_request_whatever_imports_answer() {
     }
 }
 
+/// I'mport isn't asked to charge a key that we have deleted; a new one is charged at once.
+#[tokio::test]
+async fn a_renewal_without_a_billing_key_goes_unpaid_and_a_new_key_pays_it() {
+    let world = World::new().await;
+    let id = world.subscribed("coffee").await;
+    world.delete_key(id).await;
+    world.after(SignedDuration::from_mins(1)).await;
+    world.stack.clock.set(seoul("2026-12-23T10:00"));
+    let due = world.due(id).await;
+    let worker = world.worker(&Arc::new(Fate::default()));
+    worker.work(&due).await.unwrap();
+    assert_eq!(worker.iamport.calls(), 0);
+    let unpaid = world.subscription(id).await;
+    assert_eq!((unpaid.status, unpaid.next_charge(due.due_at, &worker.policy)), (Status::PastDue, None));
+    assert_eq!(world.outcomes(id).await, ["paid", "declined"]);
+    let events: Vec<_> = world.stack.events().await.iter().map(|event| event.kind.word()).collect();
+    assert_eq!(
+        events[4..],
+        ["subscription.payment_method_removed", "subscription.past_due", "charge.declined"],
+        "{events:?}"
+    );
+
+    world.after(SignedDuration::from_mins(1)).await;
+    world.commanded(id, "payment-method-session", json!({})).await;
+    let window = world.buyer.open_window(id).await.unwrap();
+    let back = world.buyer.press(&window, Button::Approve).await.unwrap().unwrap();
+    world.buyer.come_back(&back).await.unwrap();
+    assert_eq!(world.outcomes(id).await, ["paid", "declined", "paid"]);
+    world.reconciled(&[id]).await;
+}
+
 #[tokio::test]
 async fn a_billing_key_is_deleted_at_the_end_where_the_merchant_wants_it() {
     for wanted in [true, false] {

@@ -37,8 +37,8 @@ pub struct App {
     pub site: Site,
     /// Links to the buyer's own page.
     pub links: Arc<Links>,
-    /// The token that callers must send; none where API Gateway checks their signature.
-    pub token: Option<ApiToken>,
+    /// The token of callers whose signature API Gateway hasn't checked; none where it checks everybody's.
+    pub token: Option<Arc<ApiToken>>,
 }
 
 /// Answers one request. Every error is an answer.
@@ -47,7 +47,9 @@ pub async fn handle(app: &App, request: Request) -> Response<Body> {
 }
 
 async fn route(app: &App, request: &Request) -> Result<Response<Body>, Problem> {
-    if app.token.as_ref().is_some_and(|token| !token.admits(request)) {
+    if let Some(token) = &app.token
+        && !token.admits(request).await?
+    {
         return Err(Problem::unauthorized());
     }
     let (operation, parameters) = route::find(request.method(), request.uri().path())?;

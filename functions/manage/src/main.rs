@@ -10,12 +10,11 @@ use manage::{ApiToken, App, handle};
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), lambda_http::Error> {
     telemetry::start();
-    let token = config::secret("API_TOKEN", "20 characters at least, from a random generator", ApiToken::new)?;
     let app = &App {
         billing: Arc::new(config::billing_without_iamport()?),
         site: config::site()?,
         links: Arc::new(config::links()?),
-        token,
+        token: config::api_token()?.map(|token| Arc::new(ApiToken::new(token))),
     };
     lambda_http::run(service_fn(|request| async move { Ok::<_, Infallible>(handle(app, request).await) })).await
 }

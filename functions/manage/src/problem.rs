@@ -125,10 +125,13 @@ impl From<StoreError> for Problem {
 
 impl From<SecretError> for Problem {
     fn from(error: SecretError) -> Self {
-        error!(%error, "a link could not be signed");
+        error!(%error, "a secret could not be read");
         Self {
             header: Some(Box::new((header::RETRY_AFTER, RETRY_AFTER.to_owned()))),
-            ..Self::new(StatusCode::SERVICE_UNAVAILABLE, "links can't be signed now. Send the same request again")
+            ..Self::new(
+                StatusCode::SERVICE_UNAVAILABLE,
+                "a secret of ours can't be read now. Send the same request again",
+            )
         }
     }
 }

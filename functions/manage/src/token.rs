@@ -1,36 +1,56 @@
-//! The bearer token, for shops outside AWS. Without one, API Gateway has checked the caller's signature (IAM).
+//! Who may call: a caller whose signature API Gateway has checked (IAM); and, where the merchant has a bearer token for a
+//! shop outside AWS, one who sends it.
 
 use std::fmt;
 
-use lambda_http::Request;
 use lambda_http::http::header;
+use lambda_http::request::RequestContext;
+use lambda_http::{Request, RequestExt};
+use maedal::rotating::{Rotating, SecretError, Texts};
 use ring::hmac;
 
-/// Below this a token can be guessed.
-const SHORTEST: usize = 20;
-
-/// The token that callers must send. Only its tag is kept, and compared in constant time, whatever the lengths.
-#[derive(Clone)]
-pub struct ApiToken {
-    key: hmac::Key,
-    tag: hmac::Tag,
-}
+/// The token that callers outside AWS send. It is compared in constant time, whatever the lengths. After a rotation the
+/// new one works at once, and the old one for five minutes at most.
+pub struct ApiToken(Rotating);
 
 impl ApiToken {
-    /// `None` where it is too short to be a secret: 20 characters at least.
-    pub fn new(token: &str) -> Option<Self> {
-        let key = hmac::Key::new(hmac::HMAC_SHA256, b"maedal API token");
-        let tag = hmac::sign(&key, token.as_bytes());
-        (token.len() >= SHORTEST).then_some(Self { key, tag })
+    /// The token is this secret's present text.
+    pub const fn new(secret: Rotating) -> Self {
+        Self(secret)
     }
 
-    /// Whether the request has exactly this token.
-    pub(crate) fn admits(&self, request: &Request) -> bool {
-        let mut sent = request.headers().get_all(header::AUTHORIZATION).iter();
-        let (Some(sent), None) = (sent.next(), sent.next()) else { return false };
-        let Some((scheme, token)) = sent.to_str().ok().and_then(|sent| sent.split_once(' ')) else { return false };
-        scheme.eq_ignore_ascii_case("bearer") && hmac::verify(&self.key, token.as_bytes(), self.tag.as_ref()).is_ok()
+    /// Whether the request comes with a checked signature, or with exactly this token.
+    pub(crate) async fn admits(&self, request: &Request) -> Result<bool, SecretError> {
+        if is_signed(request) {
+            return Ok(true);
+        }
+        let Some(sent) = bearer(request) else { return Ok(false) };
+        Ok(is(&*self.0.texts().await?, sent) || is(&*self.0.newest().await?, sent))
     }
+}
+
+/// API Gateway says who has signed the request, and nobody else writes there.
+fn is_signed(request: &Request) -> bool {
+    match request.request_context_ref() {
+        Some(RequestContext::ApiGatewayV2(context)) => {
+            let authorizer = context.authorizer.as_ref();
+            authorizer.and_then(|authorizer| authorizer.iam.as_ref()).is_some_and(|iam| iam.user_arn.is_some())
+        }
+        Some(_) | None => false,
+    }
+}
+
+fn bearer(request: &Request) -> Option<&str> {
+    let mut sent = request.headers().get_all(header::AUTHORIZATION).iter();
+    let (Some(sent), None) = (sent.next(), sent.next()) else { return None };
+    let (scheme, token) = sent.to_str().ok()?.split_once(' ')?;
+    scheme.eq_ignore_ascii_case("bearer").then_some(token)
+}
+
+/// Tags are compared, not texts: so no length and no first difference shows in the time that it takes.
+fn is(texts: &Texts, sent: &str) -> bool {
+    let key = hmac::Key::new(hmac::HMAC_SHA256, b"maedal API token");
+    hmac::verify(&key, sent.as_bytes(), hmac::sign(&key, texts.current.as_bytes()).as_ref()).is_ok()
 }
 
 impl fmt::Debug for ApiToken {

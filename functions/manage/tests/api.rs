@@ -1,7 +1,10 @@
 //! What the merchant's backend can do, through the handler as Lambda runs it.
 
+use std::sync::Arc;
+
 use lambda_http::http::{Method, Request, StatusCode, header};
 use lambda_http::{Body, Response};
+use maedal::rotating::Rotating;
 use manage::{App, handle};
 use serde_json::{Value, json};
 use stack::{Error, text};
@@ -176,8 +179,9 @@ async fn a_request_that_cannot_be_read_is_refused_by_its_status() -> Result<(), 
 #[tokio::test]
 async fn a_stack_with_a_token_lets_nobody_in_without_it() -> Result<(), Error> {
     let token = "0123456789abcdefghij";
-    assert!(manage::ApiToken::new("too-short").is_none());
-    let app = App { token: manage::ApiToken::new(token), ..app().await? };
+    assert!(Rotating::fixed("too-short").is_none());
+    let secret = Rotating::fixed(token).ok_or("long enough")?;
+    let app = App { token: Some(Arc::new(manage::ApiToken::new(secret))), ..app().await? };
     for (sent, status) in [
         (vec![], 401),
         (vec![""], 401),
@@ -201,6 +205,9 @@ async fn a_stack_with_a_token_lets_nobody_in_without_it() -> Result<(), Error> {
     // Who isn't let in learns nothing: not even which paths there are.
     assert_eq!(call(&app, Method::GET, "/v2", Value::Null).await?.0, 401);
     assert!(!format!("{app:?}").contains(token));
+    // Whose signature API Gateway has checked needs none.
+    let signed = stack::events("manage")?.into_iter().find(|(name, _)| name == "list-plans.json").ok_or("a sample")?.1;
+    assert_eq!(handle(&app, signed).await.status(), StatusCode::OK);
     Ok(())
 }
 

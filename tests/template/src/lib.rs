@@ -76,6 +76,12 @@ impl Template {
         for policy in list(&self.properties(role)["ManagedPolicyArns"]) {
             all.extend(self.permissions_of(policy["Ref"].as_str().expect("a policy of the template")));
         }
+        // Attached by the policy itself, where that is there under a condition.
+        for policy in self.ids("AWS::IAM::ManagedPolicy") {
+            if list(&self.properties(policy)["Roles"]).iter().any(|to| to["Ref"] == role) {
+                all.extend(self.permissions_of(policy));
+            }
+        }
         all.sort();
         all
     }

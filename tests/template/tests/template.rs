@@ -19,7 +19,7 @@ const STARS: [(&str, &str, &str); 3] = [
 
 /// A variable that a deployed function doesn't have, and why.
 const LOCAL_ONLY: [(&str, &str); 4] = [
-    ("API_TOKEN", "deployed, IAM stands in front of the API"),
+    ("API_TOKEN", "deployed functions read API_TOKEN_ARN instead"),
     ("LINK_SECRET", "deployed functions read LINK_SECRET_ARN instead"),
     ("IMP_KEY", "deployed functions read IMP_SECRET_ARN instead"),
     ("IMP_SECRET", "deployed functions read IMP_SECRET_ARN instead"),
@@ -204,6 +204,7 @@ fn each_function_may_do_this_and_nothing_else() {
             &[
                 "BatchGetItem Table",
                 "GetItem Table",
+                "GetSecretValue ApiToken.Id",
                 "GetSecretValue LinkSecret.Id",
                 "PutItem Table",
                 "Query Table",
@@ -281,6 +282,23 @@ fn the_routes_are_the_sandboxs_and_only_the_merchants_api_is_signed() {
         }
     }
     assert_eq!(deployed, served);
+}
+
+/// Nothing leads to the merchant's API without IAM, unless the merchant asks for it; and then the token is there, too.
+#[test]
+fn the_way_in_without_iam_comes_with_its_token_or_not_at_all() {
+    let template = Template::read();
+    for id in
+        ["ApiToken", "ReadApiToken", "TokenApi", "TokenIntegration", "TokenRoute", "TokenStage", "TokenPermission"]
+    {
+        assert_eq!(template.at(&format!("/Resources/{id}/Condition")), "WithToken", "{id}");
+    }
+    assert_eq!(template.ids("AWS::ApiGatewayV2::Route"), ["TokenRoute"]);
+    assert_eq!(template.properties("TokenRoute")["RouteKey"], "ANY /v1/{proxy+}");
+    assert_eq!(template.properties("TokenIntegration")["IntegrationUri"]["Fn::GetAtt"][0], "Manage");
+    let told = &template.environment("Manage")["API_TOKEN_ARN"];
+    assert_eq!(*told, serde_json::json!({ "Fn::If": ["WithToken", { "Fn::GetAtt": ["ApiToken", "Id"] }, ""] }));
+    assert_eq!(template.at("/Parameters/ApiAccess/Default"), "iam");
 }
 
 #[test]

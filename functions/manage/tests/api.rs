@@ -1,5 +1,6 @@
 //! What the merchant's backend can do, through the handler as Lambda runs it.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use lambda_http::http::{Method, Request, StatusCode, header};
@@ -39,26 +40,60 @@ fn with(mut body: Value, field: &str, value: Value) -> Value {
     body
 }
 
+/// The samples, one after the other, are the life of one subscription; every operation has one.
 #[tokio::test]
 async fn every_sample_event_gets_its_answer() -> Result<(), Error> {
     let app = app().await?;
-    let mut answers = Vec::new();
-    let mut events = stack::events("manage")?;
-    // A session is opened for a plan that was put.
-    events.sort_by_key(|(name, _)| name != "put-plan.json");
-    for (name, event) in events {
-        answers.push((name, handle(&app, event).await.status().as_u16()));
-    }
+    stack::subscribed(&app.billing).await?;
     let expected = [
-        ("put-plan.json", 200),
-        ("get-subscription.json", 404),
-        ("list-charges.json", 404),
-        ("list-plans.json", 200),
-        ("open-session.json", 201),
-        ("put-plan-in-dollars.json", 422),
+        ("put-plan", 200),
+        ("put-plan-in-dollars", 422),
+        ("list-plans", 200),
+        ("get-plan", 200),
+        ("open-session", 201),
+        ("get-subscription", 200),
+        ("list-subscriptions-of-a-customer", 200),
+        ("list-subscriptions-in-a-state", 200),
+        ("list-subscriptions-of-nobody", 400),
+        ("list-charges", 200),
+        ("get-charge", 200),
+        ("list-events", 200),
+        ("my-session", 201),
+        ("payment-method-session", 201),
+        ("pause", 200),
+        ("resume", 200),
+        ("change-plan", 200),
+        ("refund-too-much", 422),
+        ("refund", 202),
+        ("cancel-an-older-version", 412),
+        ("cancel", 200),
+        ("cancel-again", 409),
+        ("retry", 409),
+        ("delete-billing-key", 200),
     ];
+    let mut events = stack::events("manage")?;
+    events.sort_by_key(|(name, _)| expected.iter().position(|(known, _)| *name == format!("{known}.json")));
+    let (mut answers, mut asked) = (Vec::new(), BTreeSet::new());
+    for (name, event) in events {
+        let (method, path) = (event.method().to_string(), event.uri().path().to_owned());
+        asked.extend(
+            manage::ROUTES
+                .iter()
+                .filter(|route| route.method == method && fits(route.path, &path))
+                .map(|route| format!("{:?}", route.operation)),
+        );
+        let answer = handle(&app, event).await;
+        answers.push((name.trim_end_matches(".json").to_owned(), answer.status().as_u16()));
+    }
     assert_eq!(answers, expected.map(|(name, status)| (name.to_owned(), status)));
+    let all: BTreeSet<String> = manage::ROUTES.iter().map(|route| format!("{:?}", route.operation)).collect();
+    assert_eq!(asked, all);
     Ok(())
+}
+
+fn fits(template: &str, path: &str) -> bool {
+    let (template, path): (Vec<_>, Vec<_>) = (template.split('/').collect(), path.split('/').collect());
+    template.len() == path.len() && template.iter().zip(&path).all(|(t, p)| t.starts_with('{') || t == p)
 }
 
 #[tokio::test]

@@ -57,6 +57,12 @@ impl Buyer {
         request.header("content-type", "application/json").body(body.to_string()).send().await
     }
 
+    /// A form that a page of ours sends, as a browser does.
+    pub async fn submit(&self, address: &str, form: &str) -> Result<Response, Unanswered> {
+        let request = self.http.post(self.absolute(address)).header("sec-fetch-site", "same-origin");
+        request.header("content-type", "application/x-www-form-urlencoded").body(form.to_owned()).send().await
+    }
+
     /// `PUT /v1/plans/{id}`.
     pub async fn put_plan(&self, id: &str, plan: &Value) -> Result<Response, Unanswered> {
         self.send(http::Method::PUT, &format!("/v1/plans/{id}"), plan, None).await

@@ -599,9 +599,100 @@ async fn every_command_in_every_state_from_two_callers_at_once_and_again() {
     }
 }
 
+/// A refund and a link to the buyer's page, in every state.
+#[tokio::test]
+async fn refunds_and_links_in_every_state() {
+    let (once, link) = (["ok", "refund_under_way", "refund_under_way"], ["ok"; 3]);
+    // A refund concerns a charge: where there is none, there is nothing.
+    for (state, refund, my) in [
+        ("pending", ["404"; 3], ["not_started"; 3]),
+        ("expired", ["404"; 3], ["ended"; 3]),
+        ("trialing", ["404"; 3], link),
+        ("active", once, link),
+        ("ending", once, link),
+        ("paused", once, link),
+        ("canceled", once, link),
+        ("needs_review", ["in_doubt"; 3], link),
+        ("past_due", once, link),
+    ] {
+        let world = World::new().await;
+        let paper = json!({ "name": "신문", "amount": 4_900, "interval": monthly(), "trial_days": 14 });
+        world.put_plan("paper", paper).await;
+        let id = Box::pin(in_state(&world, state)).await;
+        let part = json!({ "amount": 900, "reason": "" });
+        check(&world, state, id, "charges/1-1/refund", &part, refund).await;
+        check(&world, state, id, "my-session", &json!({}), my).await;
+        if state != "needs_review" {
+            world.reconciled(&[id]).await;
+        }
+    }
+}
+
+/// In every state, at once and later: under one `Idempotency-Key` there is one answer, and one effect.
+#[tokio::test]
+async fn every_command_twice_under_the_same_key_has_one_answer() {
+    for state in
+        ["pending", "expired", "trialing", "active", "ending", "past_due", "paused", "canceled", "needs_review"]
+    {
+        let mut world = World::new().await;
+        for (nth, (command, body)) in commands().into_iter().enumerate() {
+            if state == "past_due" {
+                world = World::new().await;
+            }
+            let paper = json!({ "name": "신문", "amount": 4_900, "interval": monthly(), "trial_days": 14 });
+            world.put_plan("half", json!({ "name": "반", "amount": 2_500, "interval": monthly() })).await;
+            world.put_plan("paper", paper).await;
+            let id = Box::pin(in_state(&world, state)).await;
+            let before = world.subscription(id).await.version;
+            let (method, path) = match command {
+                "billing-key" => (Method::DELETE, format!("/v1/subscriptions/{id}/billing-key")),
+                command => (Method::POST, format!("/v1/subscriptions/{id}/{command}")),
+            };
+            let key = format!("{state}-{nth}");
+            let ask = || world.call(method.clone(), &path, &body, Some(&key));
+            let (one, other) = tokio::join!(ask(), ask());
+            let after = world.subscription(id).await.version;
+            let later = ask().await;
+            assert!(one == other && other == later, "{state}: {command} {body}: {one:?} {other:?} {later:?}");
+            assert_eq!(world.subscription(id).await.version, after, "{state}: {command} {body}");
+            assert_eq!(after - before, u64::from(one.status < 300), "{state}: {command} {body}");
+        }
+    }
+}
+
+/// The buyer presses a button while the merchant commands: the buyer's is done of what the page showed, or not at all.
+#[tokio::test]
+async fn a_buyers_button_and_a_command_at_the_same_moment() {
+    for (command, body) in commands() {
+        let world = World::new().await;
+        world.put_plan("half", json!({ "name": "반", "amount": 2_500, "interval": monthly() })).await;
+        let id = world.subscribed("coffee").await;
+        let page = world.commanded(id, "my-session", json!({})).await["url"].as_str().unwrap().to_owned();
+        let form = format!("version={}", world.subscription(id).await.version);
+        let cancel = format!("{page}/cancel");
+        let (pressed, answer) = tokio::join!(world.buyer.submit(&cancel, &form), world.ask(id, command, &body));
+        let (pressed, seen) = (pressed.unwrap().status().as_u16(), world.subscription(id).await);
+        let ended = seen.cancel_at_period_end || seen.status == Status::Canceled;
+        match pressed {
+            303 => assert!(ended, "{command}: done"),
+            409 => assert_eq!(ended, command == "cancel", "{command}: not done"),
+            other => panic!("{command}: {other}"),
+        }
+        if pressed == 303 && command == "pause" {
+            assert_eq!(answer.word(), "409 cancel_planned");
+        }
+        // Again, from the same page: it is so, or the buyer looks again.
+        let again = world.buyer.submit(&cancel, &form).await.unwrap().status().as_u16();
+        assert_eq!(again, if ended { 303 } else { 409 }, "{command}");
+        world.live_until(seoul("2026-12-24T12:00")).await;
+        world.reconciled(&[id]).await;
+    }
+}
+
 async fn check(world: &World, state: &str, id: SubscriptionId, command: &str, body: &Value, expected: [&str; 3]) {
     let word = |answer: journeys::Answer| match answer.status {
-        200 | 201 => "ok".to_owned(),
+        200..300 => "ok".to_owned(),
+        404 => "404".to_owned(),
         409 => answer.reason().unwrap_or("409").to_owned(),
         other => format!("{other} {}", answer.body),
     };

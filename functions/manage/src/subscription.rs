@@ -92,7 +92,7 @@ impl<'a> View<'a> {
     pub(crate) fn of(s: &'a Subscription, now: Timestamp, policy: &Policy) -> Self {
         // In a trial, no period has begun.
         let current = s.period_at(now).filter(|_| s.anchor.is_some_and(|anchor| anchor <= now));
-        let next = s.next_amount(now, policy);
+        let next = s.planned_charge(now, policy);
         Self {
             id: s.id.to_string(),
             version: s.version,
@@ -106,8 +106,8 @@ impl<'a> View<'a> {
             paid_through: s.paid_through,
             current_period_start: current.and_then(|period| s.start_of(period)),
             current_period_end: current.and_then(|period| s.start_of(period.saturating_add(1))),
-            next_charge_at: next.and_then(|_| s.due_at(now, policy)),
-            next_charge_amount: next,
+            next_charge_at: next.map(|(at, _)| at),
+            next_charge_amount: next.map(|(_, amount)| amount),
             credit: s.credit,
             in_doubt: s.in_flight.is_some(),
             cancel_at_period_end: s.cancel_at_period_end,

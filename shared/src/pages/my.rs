@@ -132,18 +132,8 @@ impl Pages<'_> {
 
     /// When and how much, where a charge is to come.
     fn next(&self, seen: &Subscription) -> Option<String> {
-        let lives = matches!(seen.status, Status::Trialing | Status::Active | Status::PastDue);
-        if !lives || seen.cancel_at_period_end || seen.in_flight.is_some() || !seen.can_be_charged() {
-            return None;
-        }
-        let (now, policy) = (self.now(), &self.billing.policy);
-        // What is looked after before it, such as an open window, moves no charge.
-        let plan = seen.next_plan.as_ref().unwrap_or(&seen.plan);
-        let planned = seen.next_amount(now, policy).zip(seen.due_at(now, policy));
-        let (amount, at) = match planned {
-            Some(planned) => planned,
-            None => (plan.terms.amount.saturating_sub(seen.credit), seen.start_of(seen.period)?),
-        };
+        let planned = seen.planned_charge(self.now(), &self.billing.policy);
+        let (at, amount) = planned.filter(|_| seen.can_be_charged())?;
         Some(format!("{} · {amount}", self.language.date(at)))
     }
 

@@ -110,13 +110,23 @@ impl Subscription {
         }
     }
 
-    /// How much the next charge will be, less the credit; `None` where none is planned.
-    pub fn next_amount(&self, now: Timestamp, policy: &Policy) -> Option<Won> {
-        match self.agenda(now, policy)?.1 {
-            Step::Charge(intent) | Step::UseCredit(intent) => Some(intent.amount),
+    /// When the next charge is planned and how much it will be, less the credit; `None` where none is. A window that is
+    /// looked after before it moves no charge.
+    pub fn planned_charge(&self, now: Timestamp, policy: &Policy) -> Option<(Timestamp, Won)> {
+        let waits = self.status == Status::NeedsReview || self.in_flight.is_some() || self.key_deletion.is_some();
+        let (at, step) = match self.status {
+            _ if waits => None,
+            Status::Trialing | Status::Active => self.living_agenda(now, policy),
+            Status::PastDue => self.past_due_agenda(now, policy),
+            Status::Pending | Status::Expired | Status::Paused | Status::Canceled | Status::NeedsReview => {
+                self.agenda(now, policy)
+            }
+        }?;
+        match step {
+            Step::Charge(intent) | Step::UseCredit(intent) => Some((at, intent.amount)),
             Step::SwitchPlan => {
                 let price = self.next_plan.as_ref().unwrap_or(&self.plan).terms.amount;
-                Some(price.saturating_sub(self.credit))
+                Some((at, price.saturating_sub(self.credit)))
             }
             Step::Nothing { .. }
             | Step::CheckWindows

@@ -219,8 +219,13 @@ async fn a_window_for_a_new_payment_method_delays_no_renewal() {
     let world = World::new().await;
     let id = world.subscribed("coffee").await;
     world.live_until(seoul("2026-12-23T09:58")).await;
+    let before = world.read(&format!("/v1/subscriptions/{id}")).await.body;
     world.commanded(id, "payment-method-session", json!({})).await;
     let window = world.buyer.open_window(id).await.unwrap();
+    let shown = world.read(&format!("/v1/subscriptions/{id}")).await.body;
+    for field in ["next_charge_at", "next_charge_amount"] {
+        assert!(!shown[field].is_null() && shown[field] == before[field], "{field}: {shown}");
+    }
     world.live_until(seoul("2026-12-23T10:02")).await;
     assert_eq!(world.outcomes(id).await, ["paid", "paid"]);
     let back = world.buyer.press(&window, Button::Approve).await.unwrap().unwrap();

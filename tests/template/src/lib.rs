@@ -51,6 +51,12 @@ impl Template {
         all.iter().filter(|(_, resource)| resource["Type"] == kind).map(|(id, _)| id.as_str()).collect()
     }
 
+    /// A template of one resource, as JSON.
+    pub fn only(&self, id: &str) -> Value {
+        let resource = self.at(&format!("/Resources/{id}"));
+        json!({ "AWSTemplateFormatVersion": "2010-09-09", "Resources": { id: resource } })
+    }
+
     /// The functions: binary -> logical id.
     pub fn functions(&self) -> BTreeMap<&str, &str> {
         let ids = self.ids("AWS::Serverless::Function");

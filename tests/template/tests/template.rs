@@ -95,11 +95,29 @@ fn the_table_survives_whatever_happens_to_the_stack() {
     assert_eq!(template.at("/Resources/Table/DeletionPolicy"), "Retain");
     assert_eq!(template.at("/Resources/Table/UpdateReplacePolicy"), "Retain");
     let table = template.properties("Table");
+    // A named table is never replaced by an empty one behind our back.
+    assert_eq!(table["TableName"]["Ref"], "AWS::StackName");
     assert_eq!(table["DeletionProtectionEnabled"], true);
     assert_eq!(table["PointInTimeRecoverySpecification"]["PointInTimeRecoveryEnabled"], true);
     assert_eq!(table["SSESpecification"]["SSEEnabled"], true);
     // The name that the store gives an answer to an Idempotency-Key.
     assert_eq!(table["TimeToLiveSpecification"]["AttributeName"], "ttl");
+}
+
+/// A name that is taken stops a deployment. Of what outlives the stack, only the table may do so, and must.
+#[test]
+fn nothing_that_outlives_the_stack_stands_in_the_way_of_the_next() {
+    let template = Template::read();
+    let resources = template.at("/Resources").as_object().unwrap();
+    let named: Vec<&String> = resources
+        .iter()
+        .filter(|(_, resource)| resource["DeletionPolicy"] == "Retain")
+        .filter(|(_, resource)| {
+            resource["Properties"].as_object().unwrap().keys().any(|property| property.ends_with("Name"))
+        })
+        .map(|(id, _)| id)
+        .collect();
+    assert_eq!(named, ["Table"]);
 }
 
 #[test]

@@ -1,0 +1,696 @@
+//! One history: a seed, virtual time, one thread. The functions' handlers and the use cases run as they are deployed, over the
+//! real clients; below those, calls go to I'mport's simulator and to DynamoDB's emulator in the process.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::panic::AssertUnwindSafe;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use aws_lambda_events::sqs::{SqsEvent, SqsMessage};
+use aws_sdk_dynamodb::Client;
+use aws_sdk_dynamodb::config::retry::{RetryPartition, TokenBucket};
+use bytes::Bytes;
+use dynoxide::Database;
+use futures::FutureExt;
+use jiff::{SignedDuration, Timestamp};
+use maedal::aws::Aws;
+use maedal::billing::{
+    Billing, CheckoutRequest, CommandRequest, Confirmation, Opened, PlanRequest, RefundRequest, Session,
+};
+use maedal::config::{Channel, Site};
+use maedal::iamport::{Credentials, Iamport};
+use maedal::ids::Ids;
+use maedal::queue::BATCH;
+use maedal::store::{Buyer, Store, table};
+use maedal::subscription::{
+    Command, ImpUid, Interval, MerchantUid, RefundPart, Status, SubscriptionId, Unit, When, Won,
+};
+use serde_json::{Value, json};
+use simulator::{Config, Simulator, Webhook};
+use tokio::task::JoinSet;
+
+use crate::actor::Actor;
+use crate::dice::Dice;
+use crate::fault::{Kind, MOST_OFF};
+use crate::people::{Ask, Deed, Life, Way};
+use crate::queue::{Received, ToQueue};
+use crate::rules::{Rule, Violation};
+use crate::script::{Place, Script, Strikes};
+use crate::time::Time;
+use crate::world::{SETUP, ToIamport, ToTable, World};
+
+/// The table's name.
+const TABLE: &str = "maedal";
+/// Workers of `charge` that run side by side, each with a clock of its own.
+const WORKERS: u64 = 3;
+/// How long after the faults have stopped everything must be quiet: longer than the looks at an attempt in doubt go on.
+const REST: SignedDuration = SignedDuration::from_hours(24 * 12);
+/// A history that takes more steps than this goes in circles.
+const MOST_STEPS: u32 = 20_000;
+/// When histories begin: 10 in the morning in Korea.
+const EPOCH: Timestamp = Timestamp::constant(1_795_395_600, 0);
+
+/// A history to run.
+#[derive(Debug, Clone)]
+pub struct Plot {
+    /// What the dice are thrown from.
+    pub seed: u64,
+    /// What people do.
+    pub life: Life,
+    /// What strikes.
+    pub script: Script,
+}
+
+impl Plot {
+    /// The plot of `seed`.
+    pub fn thrown(seed: u64) -> Self {
+        let life = Life::thrown(Dice::new(seed), &BTreeSet::new());
+        let script = Script::Dice { per_mille: life.per_mille };
+        Self { seed, life, script }
+    }
+}
+
+/// What came of a history.
+#[derive(Debug)]
+pub struct Outcome {
+    /// What was broken.
+    pub violations: Vec<Violation>,
+    /// What struck.
+    pub struck: Strikes,
+    /// Every call that could have been struck.
+    pub places: Vec<(Place, Kind)>,
+    /// What happened, in words.
+    pub trace: Vec<(Timestamp, String)>,
+    /// Both books at the end, in words.
+    pub books: Vec<String>,
+}
+
+/// Runs histories one after the other, on one thread.
+pub struct Stage {
+    client: Client,
+}
+
+impl std::fmt::Debug for Stage {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Stage")
+    }
+}
+
+impl Default for Stage {
+    fn default() -> Self {
+        Self { client: Aws::local("http://dynamodb").dynamodb_over(ToTable::shared()) }
+    }
+}
+
+impl Stage {
+    /// Runs `plot`.
+    ///
+    /// # Panics
+    /// Where the machine has no memory for an empty database.
+    pub fn run(&self, plot: &Plot) -> Outcome {
+        // The SDK's retries roll dice of their own, and pay from a bucket of their own.
+        fastrand::seed(plot.seed);
+        let bucket = RetryPartition::custom("history").token_bucket(TokenBucket::new(500)).build();
+        let client = Client::from_conf(self.client.config().to_builder().retry_partition(bucket).build());
+        let mut runtime = tokio::runtime::Builder::new_current_thread();
+        #[allow(clippy::expect_used)]
+        let runtime = runtime.enable_time().start_paused(true).build().expect("a runtime without I/O");
+        runtime.block_on(async {
+            let time = Time::from(EPOCH);
+            #[allow(clippy::expect_used)]
+            let database = Database::memory().expect("an empty database");
+            let config = Config { seed: plot.seed, webhook_url: Some("http://webhook".to_owned()), ..Config::default() };
+            let credentials = Credentials { key: config.imp_key.clone(), secret: config.imp_secret.clone() };
+            let dice = Dice::new(plot.seed);
+            let simulator = Simulator::new(config);
+            let world = World::new(time, dice, plot.script.clone(), plot.life.rough, database, simulator);
+            let mut show = Show::new(&world, plot, &client, &credentials);
+            let ended = AssertUnwindSafe(show.play()).catch_unwind().await;
+            if let Err(panic) = ended {
+                let what = panic.downcast_ref::<String>().map(String::as_str).or(panic.downcast_ref::<&str>().copied());
+                world.inner().rules.broken(Rule::Panic, what.unwrap_or("a panic"));
+            }
+            let mut inner = world.inner();
+            let books = crate::words::books(&inner.copy, &inner.iamport);
+            Outcome {
+                violations: std::mem::take(&mut inner.rules.violations),
+                struck: std::mem::take(&mut inner.struck),
+                places: std::mem::take(&mut inner.places),
+                trace: std::mem::take(&mut inner.trace),
+                books,
+            }
+        })
+    }
+}
+
+/// One worker's wiring.
+#[derive(Debug, Clone)]
+struct Wiring {
+    billing: Arc<Billing>,
+}
+
+/// A history on the stage.
+struct Show<'a> {
+    world: Arc<World>,
+    plot: &'a Plot,
+    charge: Vec<Wiring>,
+    webhook: Vec<Arc<webhook::App>>,
+    pages: Wiring,
+    manage: Wiring,
+    dispatch: Arc<dispatch::App>,
+    site: Site,
+    sessions: Arc<std::sync::Mutex<BTreeMap<usize, SubscriptionId>>>,
+    made: BTreeMap<&'static str, u32>,
+    crowd: JoinSet<()>,
+    client: Client,
+    busy: Arc<AtomicU64>,
+    next_tick: Option<Timestamp>,
+    last_tick: Option<Tick>,
+}
+
+/// A tick that was.
+#[derive(Debug)]
+struct Tick {
+    at: Timestamp,
+    /// What was due first.
+    due: Timestamp,
+    /// How many ticks before it have found the same.
+    idle: usize,
+}
+
+impl<'a> Show<'a> {
+    fn new(world: &Arc<World>, plot: &'a Plot, client: &Client, credentials: &Credentials) -> Self {
+        let off = |name: &str| {
+            let most = u64::try_from(MOST_OFF.as_secs()).unwrap_or(0);
+            let seconds = if plot.life.rough { world.dice.below(&format!("clock {name}"), 2 * most + 1) } else { most };
+            SignedDuration::from_secs(i64::try_from(seconds).unwrap_or(0)) - MOST_OFF
+        };
+        let wire = |name: &str| {
+            let clock = Arc::new(world.time.clock(off(name)));
+            let iamport = Iamport::new("http://iamport", credentials.clone(), Arc::new(ToIamport), clock.clone());
+            Wiring {
+                billing: Arc::new(Billing {
+                    store: Store::new(client.clone(), TABLE),
+                    iamport,
+                    clock,
+                    policy: plot.life.policy.clone(),
+                    ids: Ids::seeded(world.dice.roll(&format!("ids {name}"))),
+                }),
+            }
+        };
+        let queue = Arc::new(ToQueue(world.clone()));
+        let hearer = |name: &str| {
+            let billing = wire(name).billing;
+            Arc::new(webhook::App { billing, queue: queue.clone(), recent: webhook::Recent::default() })
+        };
+        let ticker = wire("dispatch").billing;
+        let dispatch = dispatch::App {
+            store: ticker.store.clone(),
+            queue: queue.clone(),
+            clock: ticker.clock.clone(),
+            budget: Duration::from_secs(45),
+        };
+        Self {
+            world: world.clone(),
+            plot,
+            charge: (0..WORKERS).map(|nth| wire(&format!("charge {nth}"))).collect(),
+            webhook: vec![hearer("webhook 0"), hearer("webhook 1")],
+            pages: wire("pages"),
+            manage: wire("manage"),
+            dispatch: Arc::new(dispatch),
+            site: Site {
+                public_url: "https://pay.example".to_owned(),
+                sdk_url: "https://cdn.example/v1/iamport.js".to_owned(),
+                user_code: "imp00000000".to_owned(),
+                channel: Channel::default(),
+                session: SignedDuration::from_mins(60),
+                merchant_name: String::new(),
+            },
+            sessions: Arc::default(),
+            made: BTreeMap::new(),
+            crowd: JoinSet::new(),
+            client: client.clone(),
+            busy: Arc::default(),
+            next_tick: None,
+            last_tick: None,
+        }
+    }
+
+    fn actor(&mut self, what: &'static str) -> Arc<Actor> {
+        let made = self.made.entry(what).or_default();
+        *made += 1;
+        Actor::new(&self.world, format!("{what} {made}"))
+    }
+
+    async fn open_shop(&self) {
+        let billing = self.manage.billing.clone();
+        let life = &self.plot.life;
+        let (interval, trial_days) = (life.interval, life.trial_days);
+        let client = self.client.clone();
+        let setup = Actor::new(&self.world, SETUP.to_owned());
+        let opened = setup.live(async move {
+            let created = table::create(&client, TABLE).await;
+            let plan = |name: &str, amount: u64, interval, trial_days| PlanRequest {
+                name: name.to_owned(),
+                amount: Won::new(amount),
+                currency: None,
+                tax_free: Won::ZERO,
+                interval,
+                trial_days,
+                dunning: None,
+            };
+            let longer = Interval { unit: if interval.unit == Unit::Day { Unit::Week } else { Unit::Month }, count: 1 };
+            let plans = [("basic", plan("기본", 9_900, interval, trial_days)), ("plus", plan("더 큰 것", 14_900, longer, 0))];
+            for (id, plan) in plans {
+                if let Ok(id) = id.parse() {
+                    let _ = billing.put_plan(id, plan, None).await;
+                }
+            }
+            created.is_ok()
+        });
+        if opened.await != Some(true) {
+            self.world.inner().rules.broken(Rule::Panic, "the table can't be made");
+        }
+    }
+
+    /// The whole history.
+    async fn play(&mut self) {
+        self.open_shop().await;
+        let deeds = self.plot.life.deeds.clone();
+        let mut deeds = deeds.into_iter().peekable();
+        let ends_at = EPOCH.saturating_add(self.plot.life.ends_after).unwrap_or(Timestamp::MAX);
+        let rest_at = ends_at.saturating_add(REST).unwrap_or(Timestamp::MAX);
+        let mut calm = false;
+        for _ in 0..MOST_STEPS {
+            let now = self.world.time.now();
+            if !calm && now >= ends_at && deeds.peek().is_none() {
+                calm = true;
+                self.world.calm_down();
+            }
+            while deeds.peek().is_some_and(|(_, at, _)| EPOCH.saturating_add(*at).is_ok_and(|at| at <= now)) {
+                if let Some((nth, _, deed)) = deeds.next() {
+                    self.begin(nth, deed);
+                }
+            }
+            self.deliver_webhooks(now);
+            self.tick(now);
+            self.hand_out(now);
+            if calm && self.is_quiet(now) {
+                return self.at_rest().await;
+            }
+            if now > rest_at {
+                let why = self.unquiet(now);
+                self.world.inner().rules.broken(Rule::Stuck, format!("not quiet {} days after the last fault: {why}", REST.as_hours() / 24));
+                return self.at_rest().await;
+            }
+            let mut next = self.next_happening(now);
+            if let Some((_, at, _)) = deeds.peek() {
+                next = next.min(EPOCH.saturating_add(*at).unwrap_or(next));
+            } else if !calm {
+                next = next.min(ends_at.max(now));
+            }
+            let world = self.world.clone();
+            tokio::select! {
+                biased;
+                Some(ended) = self.crowd.join_next() => {
+                    if let Err(error) = ended && error.is_panic() {
+                        std::panic::resume_unwind(error.into_panic());
+                    }
+                }
+                () = world.changed.notified() => (),
+                () = world.time.until(next) => (),
+            }
+        }
+        self.world.inner().rules.broken(Rule::Stuck, format!("{MOST_STEPS} steps, and no rest"));
+    }
+
+    fn next_happening(&self, now: Timestamp) -> Timestamp {
+        let mut next: Vec<Timestamp> = self.world.inner().iamport.next_happening().into_iter().collect();
+        if self.busy_workers() < WORKERS {
+            next.extend(self.world.with_messages(|messages| messages.next_visible()));
+        }
+        next.extend(self.next_tick);
+        let soon = now.saturating_add(SignedDuration::from_millis(1)).unwrap_or(now);
+        next.into_iter().min().unwrap_or_else(|| now.saturating_add(SignedDuration::from_hours(6)).unwrap_or(now)).max(soon)
+    }
+
+    fn busy_workers(&self) -> u64 {
+        self.busy.load(Ordering::Relaxed)
+    }
+
+    fn is_quiet(&self, now: Timestamp) -> bool {
+        self.unquiet(now).is_empty()
+    }
+
+    /// What isn't at rest.
+    fn unquiet(&self, now: Timestamp) -> String {
+        let mut why = Vec::new();
+        if !self.crowd.is_empty() {
+            why.push("somebody works".to_owned());
+        }
+        if self.world.on_the_way() > 0 {
+            why.push("a request is on its way".to_owned());
+        }
+        if !self.world.with_messages(|messages| messages.is_empty()) {
+            why.push("the queue isn't empty".to_owned());
+        }
+        let inner = self.world.inner();
+        if inner.iamport.next_happening().is_some() {
+            why.push("I'mport has something to do".to_owned());
+        }
+        for (id, account) in &inner.copy.accounts {
+            let Some(subscription) = &account.subscription else { continue };
+            if subscription.status == Status::NeedsReview {
+                continue;
+            }
+            if let Some(intent) = &subscription.in_flight {
+                why.push(format!("{} is in flight", intent.merchant_uid));
+            }
+            if subscription.listed_at.is_some_and(|at| at <= now) {
+                why.push(format!("{id} ({}) is due since {}", subscription.status.word(), subscription.listed_at.unwrap_or_default()));
+            }
+            if subscription.window_opened_at.is_some() {
+                why.push(format!("a window of {id} wasn't looked at"));
+            }
+            if account.charges.values().any(|charge| charge.refund.is_some()) {
+                why.push(format!("a refund of {id} is under way"));
+            }
+        }
+        why.join(", ")
+    }
+
+    async fn at_rest(&mut self) {
+        let now = self.world.time.now();
+        let mut inner = self.world.inner();
+        let crate::world::Inner { copy, rules, iamport, .. } = &mut *inner;
+        rules.at_rest(copy, iamport, &self.plot.life.policy, now);
+    }
+
+    /// The minute's tick, where something is due. On AWS there is one each minute; here they come less often while nothing
+    /// comes of them.
+    fn tick(&mut self, now: Timestamp) {
+        self.next_tick = None;
+        let Some(due) = self.world.inner().copy.next_due() else { return };
+        let minutes = [1, 1, 2, 3, 5, 5, 10, 30];
+        let late = match self.world.is_rough() {
+            true => self.world.dice.one_of(&format!("tick at {due}"), &[0, 0, 0, 20, 60, 60, 300]),
+            false => 0,
+        };
+        let mut at = due.saturating_add(SignedDuration::from_secs(late)).unwrap_or(due);
+        if let Some(last) = &self.last_tick {
+            let idle = if last.due == due { last.idle } else { 0 };
+            let wait = minutes[idle.min(minutes.len() - 1)];
+            at = at.max(last.at.saturating_add(SignedDuration::from_mins(wait)).unwrap_or(at));
+        }
+        if at > now {
+            self.next_tick = Some(at);
+            return;
+        }
+        let copies = 1 + usize::from(self.world.is_rough() && self.world.dice.happens(&format!("two ticks {now}"), 60));
+        for _ in 0..copies {
+            let actor = self.actor("dispatch");
+            let app = self.dispatch.clone();
+            self.crowd.spawn(async move {
+                let _ = actor.live(async move { dispatch::handle(&app, Value::Null).await }).await;
+                actor.world.changed.notify_one();
+            });
+        }
+        let idle = self.last_tick.as_ref().filter(|last| last.due == due).map_or(0, |last| last.idle + 1);
+        let wait = minutes[idle.min(minutes.len() - 1)];
+        self.next_tick = now.checked_add(SignedDuration::from_mins(wait)).ok();
+        self.last_tick = Some(Tick { at: now, due, idle });
+    }
+
+    /// Gives messages to workers that are free.
+    fn hand_out(&mut self, now: Timestamp) {
+        while self.busy_workers() < WORKERS {
+            let careless = self.world.is_rough() && self.world.dice.happens(&format!("careless {now}"), 50);
+            let batch = self.world.with_messages(|messages| messages.receive(BATCH, careless, now));
+            if batch.is_empty() {
+                return;
+            }
+            let actor = self.actor("charge");
+            let nth = self.made["charge"];
+            let place = self.world.dice.below(&format!("worker {nth}"), WORKERS);
+            let wiring = self.charge[usize::try_from(place).unwrap_or(0)].clone();
+            self.busy.fetch_add(1, Ordering::Relaxed);
+            let (busy, work) = (self.busy.clone(), work_on(actor, wiring, batch));
+            self.crowd.spawn(async move {
+                work.await;
+                busy.fetch_sub(1, Ordering::Relaxed);
+            });
+        }
+    }
+
+    fn deliver_webhooks(&mut self, now: Timestamp) {
+        let due = self.world.inner().iamport.take_due_webhooks(now);
+        for webhook in due {
+            let first = webhook.answers.is_empty();
+            let about = format!("webhook {} {}", webhook.id, webhook.answers.len());
+            let fate = if self.world.is_rough() && first { self.world.dice.below(&about, 100) } else { 100 };
+            let (copies, delay) = match fate {
+                // What I'mport changes its mind about is told, sooner or later: nobody asks about it any more.
+                0..25 if self.may_be_lost(&webhook) => {
+                    self.world.say(&format!("webhook {} is lost", webhook.id));
+                    continue;
+                }
+                0..40 => (1, self.world.dice.one_of(&about, &[2, 90, 5_400])),
+                40..55 => (2, 0),
+                _ => (1, 0),
+            };
+            for copy in 0..copies {
+                let actor = self.actor("webhook");
+                let nth = self.world.dice.below(&format!("{about} {copy}"), 2);
+                let app = self.webhook[usize::try_from(nth).unwrap_or(0)].clone();
+                let (webhook, world) = (webhook.clone(), self.world.clone());
+                self.crowd.spawn(async move {
+                    tokio::time::sleep(Duration::from_secs(delay)).await;
+                    let answer = actor.live(hear(&app, &webhook)).await;
+                    let now = world.time.now();
+                    world.inner().iamport.webhook_answered(webhook.id, answer, now);
+                    world.changed.notify_one();
+                });
+            }
+        }
+    }
+
+    fn may_be_lost(&self, webhook: &Webhook) -> bool {
+        let body: Value = serde_json::from_str(&webhook.body).unwrap_or_default();
+        let inner = self.world.inner();
+        let payment = inner.iamport.books().payment(body["imp_uid"].as_str().unwrap_or_default());
+        payment.is_some_and(|payment| payment.cancellations.is_empty() && (payment.paid_at == Some(payment.started_at) || !payment.was_charged()))
+    }
+
+    /// Somebody does something.
+    fn begin(&mut self, nth: usize, deed: Deed) {
+        let world = self.world.clone();
+        match deed {
+            Deed::IamportDown { minutes } => world.take_iamport_down(SignedDuration::from_mins(minutes)),
+            Deed::EndKey { who } => {
+                if let Some(id) = self.session(who) {
+                    world.inner().iamport.end_key_at_gateway(&id.to_string());
+                    world.say(&format!("the buyer of {id} ends the agreement at the gateway"));
+                }
+            }
+            Deed::Subscribe { who, way } => {
+                let shop = Actor::new(&world, format!("shop {nth}"));
+                let trip = self.trip(nth);
+                let sessions = self.sessions.clone();
+                let billing = self.manage.billing.clone();
+                let life = self.site.session;
+                self.crowd.spawn(async move {
+                    let Ok(plan) = "basic".parse() else { return };
+                    let Ok(customer_id) = format!("customer-{who}").parse() else { return };
+                    let request = CheckoutRequest {
+                        plan,
+                        customer_id,
+                        customer_uid: None,
+                        buyer: Buyer::default(),
+                        success_url: None,
+                        cancel_url: None,
+                    };
+                    let opening = billing.open_checkout(request, None, "https://pay.example", life);
+                    let Some(Ok(opened)) = shop.live(opening).await else { return };
+                    let (Opened::New(Session { id: session, .. }) | Opened::Repeat(Session { id: session, .. })) = opened;
+                    sessions.lock().unwrap_or_else(std::sync::PoisonError::into_inner).insert(who, session);
+                    trip.go(session, way).await;
+                });
+            }
+            Deed::TryAgain { who } => {
+                let trip = self.trip(nth);
+                if let Some(session) = self.session(who) {
+                    self.crowd.spawn(async move { trip.go(session, Way::Back).await });
+                }
+            }
+            Deed::Ask { who, command } => {
+                let actor = Actor::new(&world, format!("merchant {nth}"));
+                let trip = self.trip(nth);
+                let billing = self.manage.billing.clone();
+                if let Some(id) = self.session(who) {
+                    let life = self.site.session;
+                    self.crowd.spawn(async move {
+                        let said = actor.live(ask(&billing, id, command, life)).await;
+                        let said = said.unwrap_or_else(|| "no answer".to_owned());
+                        actor.world.say(&format!("{} asks for {command:?}: {said}", actor.name));
+                        if command == Ask::NewPaymentMethod && said == "done" {
+                            trip.go(id, Way::Back).await;
+                        }
+                    });
+                }
+            }
+        }
+    }
+
+    fn session(&self, who: usize) -> Option<SubscriptionId> {
+        self.sessions.lock().unwrap_or_else(std::sync::PoisonError::into_inner).get(&who).copied()
+    }
+
+    fn trip(&self, nth: usize) -> Trip {
+        Trip { world: self.world.clone(), nth, billing: self.pages.billing.clone(), site: self.site.clone() }
+    }
+}
+
+async fn work_on(actor: Arc<Actor>, wiring: Wiring, batch: Vec<Received>) {
+    let world = actor.world.clone();
+    let mut event = SqsEvent::default();
+    event.records = batch
+        .iter()
+        .map(|received| {
+            let mut message = SqsMessage::default();
+            message.message_id = Some(received.id.to_string());
+            message.body = Some(received.body.clone());
+            message.attributes = [("MessageGroupId".to_owned(), received.group.clone())].into();
+            message
+        })
+        .collect();
+    let app = charge::App { billing: wiring.billing };
+    if let Some(response) = actor.live(charge::handle(&app, event)).await {
+        let failed: Vec<String> = response.batch_item_failures.into_iter().map(|f| f.item_identifier).collect();
+        world.with_messages(|messages| messages.settle(&batch, &failed));
+    }
+    world.changed.notify_one();
+}
+
+async fn hear(app: &webhook::App, webhook: &Webhook) -> u16 {
+    let request = lambda_http::http::Request::post("https://pay.example/webhooks/iamport")
+        .header("content-type", webhook.content_type)
+        .body(lambda_http::Body::from(webhook.body.clone()));
+    let Ok(request) = request else { return 400 };
+    use lambda_http::RequestExt;
+    webhook::handle(app, request.with_raw_http_path("/webhooks/iamport")).await.status().as_u16()
+}
+
+/// A buyer's way through the window.
+struct Trip {
+    world: Arc<World>,
+    nth: usize,
+    billing: Arc<Billing>,
+    site: Site,
+}
+
+impl Trip {
+    async fn go(&self, session: SubscriptionId, way: Way) {
+        if way == Way::RefusedFirst {
+            self.once(session, "a", "decline", &[5]).await;
+        }
+        let (button, back): (_, &[u64]) = match way {
+            Way::Back | Way::RefusedFirst => ("approve", &[3]),
+            Way::Lost => ("approve", &[]),
+            Way::TwoTabs => ("approve", &[3, 3]),
+            Way::Late => ("approve", &[1_800]),
+            Way::Closed => ("close", &[]),
+        };
+        self.once(session, "b", button, back).await;
+    }
+
+    /// Opens a window, presses `button`, and comes back so many seconds later, as often as there are seconds.
+    async fn once(&self, session: SubscriptionId, tab: &str, button: &str, back: &[u64]) {
+        let page = Actor::new(&self.world, format!("checkout {}{tab}", self.nth));
+        let opening = self.billing.open_window(session, &self.site, &self.site.public_url);
+        let window = match page.live(opening).await {
+            Some(Ok(window)) => window,
+            Some(Err(_)) | None => return,
+        };
+        tokio::time::sleep(Duration::from_secs(20)).await;
+        let mut params = serde_json::to_value(&window.request).unwrap_or_default();
+        params["user_code"] = json!(window.user_code);
+        let opened = self.post("/chai/window", params.to_string());
+        let Some(id) = opened["window_id"].as_str() else { return };
+        tokio::time::sleep(Duration::from_secs(15)).await;
+        self.post(&format!("/chai/window/{id}/{button}"), String::new());
+        self.world.say(&format!("the buyer of {session} presses {button}"));
+        let name = window.request.merchant_uid;
+        let imp_uid = {
+            let inner = self.world.inner();
+            inner.iamport.books().payments_of(&name.to_string()).next_back().map(|payment| payment.imp_uid.clone())
+        };
+        let Some(Ok(imp_uid)) = imp_uid.map(|imp_uid| imp_uid.parse::<ImpUid>()) else { return };
+        let tabs = back.iter().enumerate().map(|(nth, seconds)| self.come_back(name, &imp_uid, tab, nth, *seconds));
+        futures::future::join_all(tabs).await;
+    }
+
+    async fn come_back(&self, name: MerchantUid, imp_uid: &ImpUid, tab: &str, nth: usize, seconds: u64) {
+        tokio::time::sleep(Duration::from_secs(seconds)).await;
+        let actor = Actor::new(&self.world, format!("complete {}{tab}{nth}", self.nth));
+        let billing = self.billing.clone();
+        let said = actor.live(async { billing.confirm(name, imp_uid).await }).await;
+        let said = match said {
+            None => "no answer".to_owned(),
+            Some(Ok(Confirmation::Confirmed(seen))) => seen.status.word().to_owned(),
+            Some(Ok(Confirmation::NotYet)) => "not yet".to_owned(),
+            Some(Ok(Confirmation::Refused(refusal))) => format!("{refusal:?}"),
+            Some(Err(error)) => error.to_string(),
+        };
+        self.world.say(&format!("the buyer comes back ({}), and reads: {said}", actor.name));
+    }
+
+    fn post(&self, path: &str, body: String) -> Value {
+        let request = http::Request::post(path).header("content-type", "application/json").body(Bytes::from(body));
+        let answer = request.ok().and_then(|request| self.world.at_iamport(&request, None));
+        answer.and_then(|answer| serde_json::from_slice(answer.body()).ok()).unwrap_or_default()
+    }
+}
+
+/// Asks for a command, as the merchant's backend does. What came of it, in words.
+async fn ask(billing: &Billing, id: SubscriptionId, ask: Ask, life: SignedDuration) -> String {
+    let request = CommandRequest { subscription: id, key: None, body: &Value::Null, version: None };
+    let plan = async |id: &str| match id.parse() {
+        Ok(id) => billing.store.plan(&id).await.ok().flatten(),
+        Err(_) => None,
+    };
+    let command = match ask {
+        Ask::CancelNow => Command::Cancel { when: When::Now, refund: RefundPart::None },
+        Ask::CancelNowUnused => Command::Cancel { when: When::Now, refund: RefundPart::Unused },
+        Ask::CancelNowAll => Command::Cancel { when: When::Now, refund: RefundPart::All },
+        Ask::CancelAtPeriodEnd => Command::Cancel { when: When::PeriodEnd, refund: RefundPart::None },
+        Ask::Pause => Command::Pause,
+        Ask::Resume => Command::Resume,
+        Ask::ChangePlanNow | Ask::ChangePlanLater => {
+            let Some(plan) = plan("plus").await else { return "no plan".to_owned() };
+            let when = if ask == Ask::ChangePlanNow { When::Now } else { When::PeriodEnd };
+            Command::ChangePlan { plan: Box::new(plan), when }
+        }
+        Ask::Retry => Command::Retry,
+        Ask::DeleteKey => Command::DeleteKey,
+        Ask::NewPaymentMethod => {
+            match billing.replace_payment_method(maedal::billing::PaymentMethodRequest::default(), life) {
+                Ok(command) => command,
+                Err(error) => return error.to_string(),
+            }
+        }
+        Ask::RefundPart | Ask::RefundAll => {
+            let Ok(Some(seen)) = billing.store.subscription(id).await else { return "not read".to_owned() };
+            let amount = (ask == Ask::RefundPart).then_some(Won::new(1_000));
+            let refund = RefundRequest { period: seen.paid_through.max(1), attempt: 1, amount, reason: "asked".to_owned() };
+            return match billing.refund_charge(&refund, request).await {
+                Ok(_) => "done".to_owned(),
+                Err(error) => error.to_string(),
+            };
+        }
+    };
+    match billing.command(&command, request).await {
+        Ok(_) => "done".to_owned(),
+        Err(error) => error.to_string(),
+    }
+}

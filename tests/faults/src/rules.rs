@@ -1,0 +1,379 @@
+//! What must hold, whatever happens: the rules of the charge protocol, checked against both books, ours and I'mport's, at each
+//! write and at each request for money; and what must be true once everything is quiet.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use jiff::{SignedDuration, Timestamp};
+use maedal::subscription::{
+    AfterDunning, CLAIMS_A_DAY, Charge, ChargeStatus, MerchantUid, Policy, Purpose, Status, Subscription,
+    SubscriptionId,
+};
+use serde_json::Value;
+use simulator::{Payment, Simulator};
+
+use crate::fault::MOST_OFF;
+use crate::table::{Account, Copy, Written};
+
+/// How late a step may be before its subscription counts as forgotten.
+const FORGOTTEN_AFTER: SignedDuration = SignedDuration::from_hours(24);
+/// What I'mport says can change between our look and our write: while a worker stands still, and a little more.
+const RACE: SignedDuration = SignedDuration::from_secs(420);
+
+/// A rule that was broken.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, serde::Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Rule {
+    /// 1. Money was asked for without an intent in the table, or with another one.
+    IntentBeforeEffect,
+    /// 2. A new attempt went out before the last one had surely failed.
+    NewAttemptBeforeProof,
+    /// 3. Something was settled that I'mport doesn't show.
+    WithoutProof,
+    /// 4. Something changed while an attempt was in doubt.
+    DoubtBlocks,
+    /// 5. I'mport has a payment that the ledger doesn't have.
+    Forgotten,
+    /// 5. A period has two payments that stand.
+    DoubleCharge,
+    /// 6. An amount that wasn't meant was taken for a payment.
+    WrongAmount,
+    /// 7. More attempts in a day than the circuit breaker allows.
+    Breaker,
+    /// 8. The subscription advanced without its ledger entry, or the other way round.
+    TornSettlement,
+    /// A state led to one that it can't lead to.
+    IllegalTransition,
+    /// More went back than should, or less, or the books differ about it.
+    Refund,
+    /// Something never came to rest.
+    Stuck,
+    /// A person was called for nothing.
+    NeedlessReview,
+    /// A renewal on which nothing struck took more than three calls.
+    Budget,
+    /// The table holds what can't be read.
+    Unreadable,
+    /// A panic.
+    Panic,
+}
+
+/// What was seen.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Violation {
+    /// The rule.
+    pub rule: Rule,
+    /// In words.
+    pub what: String,
+}
+
+/// What a subscription was before a write.
+#[derive(Debug)]
+pub struct Was {
+    status: Status,
+    version: u64,
+    paid_through: u32,
+    in_flight: Option<MerchantUid>,
+}
+
+/// The rules, and what they have to remember.
+#[derive(Debug, Default)]
+pub struct Rules {
+    /// What was broken.
+    pub violations: Vec<Violation>,
+    claims: BTreeMap<SubscriptionId, BTreeSet<i64>>,
+    on_the_way: BTreeMap<String, u32>,
+    wrong_amounts: BTreeSet<SubscriptionId>,
+}
+
+impl Rules {
+    /// Something is broken.
+    pub fn broken(&mut self, rule: Rule, what: impl Into<String>) {
+        let what = what.into();
+        if !self.violations.iter().any(|known| known.rule == rule && known.what == what) {
+            self.violations.push(Violation { rule, what });
+        }
+    }
+
+    /// A request for `uid` was cut off from its sender and arrives later.
+    pub fn sets_out(&mut self, uid: &str) {
+        *self.on_the_way.entry(uid.to_owned()).or_default() += 1;
+    }
+
+    /// It has arrived.
+    pub fn arrives(&mut self, uid: &str) {
+        if let Some(left) = self.on_the_way.get_mut(uid) {
+            *left = left.saturating_sub(1);
+        }
+    }
+
+    /// I'mport will take another amount for `uid` than it is asked for.
+    pub fn takes_wrong_amount(&mut self, uid: &str) {
+        if let Ok(name) = uid.parse::<MerchantUid>() {
+            self.wrong_amounts.insert(name.subscription);
+        }
+    }
+
+    /// What stands before a write.
+    pub fn before(&self, copy: &Copy) -> BTreeMap<SubscriptionId, Was> {
+        let was = |subscription: &Subscription| Was {
+            status: subscription.status,
+            version: subscription.version,
+            paid_through: subscription.paid_through,
+            in_flight: subscription.in_flight.as_ref().map(|intent| intent.merchant_uid),
+        };
+        copy.accounts.iter().filter_map(|(id, account)| Some((*id, was(account.subscription.as_ref()?)))).collect()
+    }
+
+    /// A request for money reaches I'mport.
+    pub fn before_again(&mut self, body: &Value, copy: &Copy, iamport: &Simulator, now: Timestamp) {
+        let uid = body["merchant_uid"].as_str().unwrap_or_default().to_owned();
+        let Ok(MerchantUid { subscription: id, purpose: Purpose::Charge { period, .. } }) = uid.parse() else {
+            return self.broken(Rule::IntentBeforeEffect, format!("{uid} is no name of a charge"));
+        };
+        let Some(subscription) = copy.accounts.get(&id).and_then(|account| account.subscription.as_ref()) else {
+            return self.broken(Rule::IntentBeforeEffect, format!("{uid} belongs to no subscription"));
+        };
+        match &subscription.in_flight {
+            Some(intent) if intent.merchant_uid.to_string() == uid => {
+                if body["amount"].as_u64() != Some(intent.amount.get()) {
+                    self.broken(Rule::IntentBeforeEffect, format!("{uid}: {} was asked for, not {}", body["amount"], intent.amount));
+                }
+            }
+            _ => self.broken(Rule::IntentBeforeEffect, format!("{uid} was asked for, and is not in flight")),
+        }
+        if subscription.status.is_over() {
+            self.broken(Rule::IntentBeforeEffect, format!("{uid} was asked for, and the subscription is over"));
+        }
+        let claims = self.claims.entry(id).or_default();
+        claims.insert(subscription.claims[0]);
+        let newest = claims.last().copied().unwrap_or_default();
+        let day = SignedDuration::from_hours(24) - MOST_OFF * 4;
+        let since = newest - i64::try_from(day.as_millis()).unwrap_or(i64::MAX);
+        let today = claims.iter().filter(|at| **at > since).count();
+        if today > CLAIMS_A_DAY {
+            self.broken(Rule::Breaker, format!("{uid} is attempt {today} within a day"));
+        }
+        let others = of_period(iamport, id, period).filter(|payment| payment.order.merchant_uid != uid);
+        let standing = others.filter(|payment| payment.balance() > 0);
+        let known: Vec<String> = standing
+            .filter(|payment| !changed_its_mind(payment, now))
+            .map(|payment| payment.order.merchant_uid.clone())
+            .collect();
+        for other in known {
+            self.broken(Rule::NewAttemptBeforeProof, format!("{uid} was asked for while {other} is paid"));
+        }
+        let on_the_way: Vec<String> =
+            self.on_the_way.iter().filter(|(other, n)| **n > 0 && **other != uid && same_period(other, id, period)).map(|(other, _)| other.clone()).collect();
+        for other in on_the_way {
+            self.broken(Rule::NewAttemptBeforeProof, format!("{uid} was asked for while {other} is on its way"));
+        }
+    }
+
+    /// Something was written.
+    pub fn after_write(
+        &mut self,
+        before: &BTreeMap<SubscriptionId, Was>,
+        copy: &mut Copy,
+        written: &[Written],
+        iamport: &Simulator,
+        now: Timestamp,
+        trace: &mut Vec<(Timestamp, String)>,
+    ) {
+        for unread in std::mem::take(&mut copy.unread) {
+            self.broken(Rule::Unreadable, unread);
+        }
+        for written in written {
+            match written {
+                Written::Subscription(is) => {
+                    if let Some(was) = before.get(&is.id) {
+                        self.moved(was, is, copy, iamport);
+                        if was.status != is.status {
+                            trace.push((now, format!("    {} is {}", is.id, is.status.word())));
+                        }
+                    }
+                    self.settled_together(&copy.accounts[&is.id], is);
+                }
+                Written::Charge(_, charge) => {
+                    trace.push((now, format!("    ledger: {} {}", charge.merchant_uid, charge.status.word())));
+                    self.entered(charge, copy, iamport, now);
+                }
+                Written::Refund(_, refund) => {
+                    trace.push((now, format!("    ledger: {} given back of {}", refund.amount, refund.imp_uid)));
+                }
+            }
+        }
+    }
+
+    fn moved(&mut self, was: &Was, is: &Subscription, copy: &Copy, iamport: &Simulator) {
+        let id = is.id;
+        if is.version != was.version + 1 {
+            self.broken(Rule::DoubtBlocks, format!("{id}: version {} after {}", is.version, was.version));
+        }
+        if !may_become(was.status, is.status) {
+            self.broken(Rule::IllegalTransition, format!("{id}: {} after {}", is.status.word(), was.status.word()));
+        }
+        if is.paid_through < was.paid_through {
+            self.broken(Rule::TornSettlement, format!("{id}: paid through {} after {}", is.paid_through, was.paid_through));
+        }
+        let is_in_flight = is.in_flight.as_ref().map(|intent| intent.merchant_uid);
+        match (was.in_flight, is_in_flight) {
+            (Some(before), Some(after)) if before != after => {
+                self.broken(Rule::DoubtBlocks, format!("{after} took the place of {before}, which was in flight"));
+            }
+            (Some(before), None) => {
+                let entered = copy.accounts[&id].charges.values().any(|charge| charge.merchant_uid == before);
+                let money = iamport.books().was_paid(&before.to_string());
+                if !entered && money {
+                    self.broken(Rule::TornSettlement, format!("{before} was let go, is paid and not in the ledger"));
+                }
+            }
+            (Some(_) | None, Some(_)) | (None, None) => (),
+        }
+        if was.in_flight.is_some() && is_in_flight == was.in_flight && was.status != is.status && is.status != Status::NeedsReview {
+            self.broken(Rule::DoubtBlocks, format!("{id} became {} with a charge in flight", is.status.word()));
+        }
+    }
+
+    fn settled_together(&mut self, account: &Account, is: &Subscription) {
+        let settled = account.charges.values().filter(|charge| charge.is_settled());
+        let through = settled.map(|charge| charge.period).max().unwrap_or(0);
+        if through != is.paid_through {
+            self.broken(
+                Rule::TornSettlement,
+                format!("{}: the ledger is paid through {through}, the subscription through {}", is.id, is.paid_through),
+            );
+        }
+    }
+
+    fn entered(&mut self, charge: &Charge, copy: &Copy, iamport: &Simulator, now: Timestamp) {
+        let uid = charge.merchant_uid.to_string();
+        match &charge.status {
+            ChargeStatus::Paid(paid) => match iamport.books().payment(paid.imp_uid.as_str()) {
+                Some(payment) if payment.was_charged() && payment.order.merchant_uid == uid => {
+                    if payment.order.amount != charge.amount.get() {
+                        let what = format!("{uid}: {} was paid, the ledger has {}", payment.order.amount, charge.amount);
+                        self.broken(Rule::WrongAmount, what);
+                    }
+                    if payment.cancel_amount() < charge.refunded.get() {
+                        self.broken(Rule::Refund, format!("{uid}: the ledger gave back more than I'mport did"));
+                    }
+                }
+                Some(_) | None => self.broken(Rule::WithoutProof, format!("{uid} is paid in the ledger, not at I'mport")),
+            },
+            ChargeStatus::Declined { .. } => {
+                let paid = iamport.books().payments_of(&uid).find(|payment| payment.was_paid());
+                if paid.is_some_and(|payment| !changed_its_mind(payment, now)) {
+                    self.broken(Rule::WithoutProof, format!("{uid} is declined in the ledger, and paid at I'mport"));
+                }
+                if self.on_the_way.get(&uid).is_some_and(|n| *n > 0) {
+                    self.broken(Rule::WithoutProof, format!("{uid} is declined in the ledger, and on its way to I'mport"));
+                }
+            }
+            ChargeStatus::Credited => (),
+        }
+        let settled = copy.accounts[&charge.subscription].charges.values().filter(|c| c.is_settled() && c.period == charge.period);
+        if settled.count() > 1 {
+            self.broken(Rule::DoubleCharge, format!("{uid}: its period is settled two times in the ledger"));
+        }
+    }
+
+    /// Everything is quiet: both books must say the same, and nobody may be forgotten.
+    pub fn at_rest(&mut self, copy: &Copy, iamport: &Simulator, policy: &Policy, now: Timestamp) {
+        let mut standing: BTreeMap<(SubscriptionId, u32), Vec<String>> = BTreeMap::new();
+        for payment in iamport.books().payments().iter().filter(|payment| payment.was_charged()) {
+            let Ok(MerchantUid { subscription, purpose: Purpose::Charge { period, .. } }) = payment.order.merchant_uid.parse() else {
+                continue;
+            };
+            if self.wrong_amounts.contains(&subscription) {
+                continue;
+            }
+            if payment.balance() > 0 {
+                standing.entry((subscription, period)).or_default().push(payment.imp_uid.clone());
+            }
+            let entry = copy.accounts.get(&subscription).and_then(|account| {
+                account.charges.values().find(|c| c.payment().is_some_and(|p| p.imp_uid.as_str() == payment.imp_uid))
+            });
+            match entry {
+                None => self.broken(Rule::Forgotten, format!("{} ({}) is paid at I'mport, and not in the ledger", payment.order.merchant_uid, payment.imp_uid)),
+                Some(charge) if charge.refunded.get() != payment.cancel_amount() => {
+                    let what = format!("{}: I'mport gave back {}, the ledger has {}", payment.imp_uid, payment.cancel_amount(), charge.refunded);
+                    self.broken(Rule::Refund, what);
+                }
+                Some(_) => (),
+            }
+        }
+        for ((id, period), payments) in standing {
+            if payments.len() > 1 {
+                self.broken(Rule::DoubleCharge, format!("{id}, period {period}: {} stand", payments.join(" and ")));
+            }
+        }
+        for (id, account) in &copy.accounts {
+            let Some(subscription) = &account.subscription else { continue };
+            let refunds: u64 = account.refunds.values().map(|refund| refund.amount.get()).sum();
+            let refunded: u64 = account.charges.values().map(|charge| charge.refunded.get()).sum();
+            if refunds != refunded {
+                self.broken(Rule::Refund, format!("{id}: refunds of {refunds} in the ledger, {refunded} of its charges"));
+            }
+            if self.wrong_amounts.contains(id) {
+                if subscription.status != Status::NeedsReview {
+                    self.broken(Rule::WrongAmount, format!("{id}: a wrong amount was taken, and nobody is called"));
+                }
+                continue;
+            }
+            if let Some(review) = &subscription.review {
+                self.broken(Rule::NeedlessReview, format!("{id}: {}", review.reason));
+            }
+            if let Some(intent) = &subscription.in_flight {
+                self.broken(Rule::Stuck, format!("{} is in flight still", intent.merchant_uid));
+            }
+            if account.charges.values().any(|charge| charge.refund.is_some()) {
+                self.broken(Rule::Stuck, format!("{id}: a refund is under way still"));
+            }
+            if is_forgotten(subscription, policy, now) {
+                self.broken(Rule::Forgotten, format!("{id} is {}, and nothing is next", subscription.status.word()));
+            }
+        }
+    }
+}
+
+fn is_forgotten(subscription: &Subscription, policy: &Policy, now: Timestamp) -> bool {
+    let dunning = subscription.plan.terms.dunning.as_ref().unwrap_or(&policy.dunning);
+    let may_rest = match subscription.status {
+        Status::Expired | Status::Canceled | Status::Paused | Status::NeedsReview => true,
+        Status::PastDue => dunning.then == AfterDunning::LeaveUnpaid,
+        Status::Pending | Status::Trialing | Status::Active => false,
+    };
+    match subscription.listed_at {
+        None => !may_rest,
+        Some(listed_at) => now.duration_since(listed_at) > FORGOTTEN_AFTER,
+    }
+}
+
+fn of_period(iamport: &Simulator, id: SubscriptionId, period: u32) -> impl Iterator<Item = &Payment> {
+    iamport.books().payments().iter().filter(move |payment| payment.was_charged() && same_period(&payment.order.merchant_uid, id, period))
+}
+
+fn same_period(uid: &str, id: SubscriptionId, period: u32) -> bool {
+    let name = uid.parse::<MerchantUid>().ok().filter(|name| name.subscription == id);
+    matches!(name.map(|name| name.purpose), Some(Purpose::Charge { period: other, .. }) if other == period)
+}
+
+/// It failed at first and was paid just now: whoever has looked before can't know.
+fn changed_its_mind(payment: &Payment, now: Timestamp) -> bool {
+    payment.paid_at.is_some_and(|paid_at| paid_at > payment.started_at && now.duration_since(paid_at) < RACE)
+}
+
+/// The state machine, as the documentation draws it.
+fn may_become(was: Status, is: Status) -> bool {
+    use Status::*;
+    was == is
+        || match was {
+            Pending => matches!(is, Expired | Trialing | Active | NeedsReview),
+            Trialing => matches!(is, Active | PastDue | Paused | Canceled | NeedsReview),
+            Active => matches!(is, PastDue | Paused | Canceled | NeedsReview),
+            PastDue => matches!(is, Active | Canceled | NeedsReview),
+            Paused => matches!(is, Active | Trialing | Canceled | NeedsReview),
+            Expired | Canceled => is == NeedsReview,
+            NeedsReview => false,
+        }
+}

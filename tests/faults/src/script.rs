@@ -1,0 +1,50 @@
+//! Which faults strike: thrown by the dice, or a given list. What struck is a list again, and running it gives the same history.
+
+use std::collections::BTreeMap;
+
+use crate::dice::Dice;
+use crate::fault::{Fault, Kind};
+
+/// A call of a history: whose, and which of its calls, from 1.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Place {
+    /// The worker.
+    pub actor: String,
+    /// Which of its calls.
+    pub call: u32,
+}
+
+/// What strikes where.
+pub type Strikes = BTreeMap<Place, Fault>;
+
+/// Where faults come from.
+#[derive(Debug, Clone)]
+pub enum Script {
+    /// The dice: so many in a thousand calls.
+    Dice {
+        /// How many in a thousand.
+        per_mille: u64,
+    },
+    /// These, and no others.
+    Given(Strikes),
+}
+
+impl Script {
+    /// What befalls the call at `place`.
+    pub fn strike(&self, dice: Dice, place: &Place, kind: Kind) -> Option<Fault> {
+        match self {
+            Self::Given(strikes) => strikes.get(place).copied(),
+            Self::Dice { per_mille } => {
+                let about = format!("fault {} {}", place.actor, place.call);
+                if !dice.happens(&about, *per_mille) {
+                    return None;
+                }
+                // Seldom, since a person has to look at each.
+                if kind == Kind::Again && dice.happens(&format!("{about} amount"), 15) {
+                    return Some(Fault::WrongAmount);
+                }
+                Some(dice.one_of(&format!("{about} kind"), kind.faults()))
+            }
+        }
+    }
+}

@@ -1,0 +1,163 @@
+//! DynamoDB in the process: a request of the SDK's as JSON, its answer as JSON, no sockets. What was written is read along,
+//! so that the rules are checked at each write without asking the table.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use dynoxide::{Database, DynoxideError};
+use jiff::Timestamp;
+use maedal::subscription::{Charge, Refund, Subscription, SubscriptionId};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use serde_json::{Map, Value};
+
+/// A table's answer: an HTTP status and a body.
+#[derive(Debug, Clone)]
+pub struct Answer {
+    /// 200, or an error's.
+    pub status: u16,
+    /// JSON.
+    pub body: String,
+}
+
+/// Carries out `operation`.
+pub fn carry_out(database: &Database, operation: &str, body: &str) -> Answer {
+    let answer = match operation {
+        "GetItem" => typed(body, |request| database.get_item(request)),
+        "PutItem" => typed(body, |request| database.put_item(request)),
+        "UpdateItem" => typed(body, |request| database.update_item(request)),
+        "Query" => typed(body, |request| database.query(request)),
+        "TransactWriteItems" => typed(body, |request| database.transact_write_items(request)),
+        "CreateTable" => typed(body, |request| database.create_table(request)),
+        "DescribeTable" => typed(body, |request| database.describe_table(request)),
+        "DeleteTable" => typed(body, |request| database.delete_table(request)),
+        other => Err(DynoxideError::ValidationException(format!("{other} is not used here"))),
+    };
+    match answer {
+        Ok(body) => Answer { status: 200, body },
+        Err(error) => Answer { status: error.status_code(), body: error.to_json() },
+    }
+}
+
+fn typed<Request: DeserializeOwned, Response: Serialize>(
+    body: &str,
+    run: impl FnOnce(Request) -> Result<Response, DynoxideError>,
+) -> Result<String, DynoxideError> {
+    let unread = |e: serde_json::Error| DynoxideError::ValidationException(e.to_string());
+    serde_json::to_string(&run(serde_json::from_str(body).map_err(unread)?)?).map_err(unread)
+}
+
+/// One written item that matters here.
+#[derive(Debug, Clone)]
+#[allow(clippy::large_enum_variant)]
+pub enum Written {
+    /// A subscription.
+    Subscription(Box<Subscription>),
+    /// A charge, by its sort key.
+    Charge(String, Box<Charge>),
+    /// A refund, by its sort key.
+    Refund(String, Box<Refund>),
+}
+
+/// A subscription's items.
+#[derive(Debug, Clone, Default)]
+pub struct Account {
+    /// Its own.
+    pub subscription: Option<Subscription>,
+    /// By sort key.
+    pub charges: BTreeMap<String, Charge>,
+    /// By sort key.
+    pub refunds: BTreeMap<String, Refund>,
+}
+
+/// All that was written, as the table has it.
+#[derive(Debug, Default)]
+pub struct Copy {
+    /// By subscription.
+    pub accounts: BTreeMap<SubscriptionId, Account>,
+    tokens: BTreeSet<String>,
+    /// What can't be read as what it should be.
+    pub unread: Vec<String>,
+}
+
+impl Copy {
+    /// Reads along. `response` is the answer to a request that was carried out.
+    pub fn follow(&mut self, operation: &str, request: &str, response: &str) -> Vec<Written> {
+        let Ok(request) = serde_json::from_str::<Value>(request) else { return Vec::new() };
+        match operation {
+            "PutItem" => self.put(&request["Item"]).into_iter().collect(),
+            "UpdateItem" => {
+                let response: Value = serde_json::from_str(response).unwrap_or_default();
+                self.put(&response["Attributes"]).into_iter().collect()
+            }
+            "TransactWriteItems" => {
+                let token = request["ClientRequestToken"].as_str().unwrap_or_default().to_owned();
+                if !token.is_empty() && !self.tokens.insert(token) {
+                    // It was carried out before, and has changed nothing now.
+                    return Vec::new();
+                }
+                let items = request["TransactItems"].as_array().cloned().unwrap_or_default();
+                items.iter().filter_map(|item| self.put(&item["Put"]["Item"])).collect()
+            }
+            _ => Vec::new(),
+        }
+    }
+
+    fn put(&mut self, item: &Value) -> Option<Written> {
+        let Value::Object(item) = plain_item(item) else { return None };
+        let pk = item.get("pk")?.as_str()?.to_owned();
+        let sk = item.get("sk")?.as_str()?.to_owned();
+        let id: SubscriptionId = pk.strip_prefix("SUB#")?.parse().ok()?;
+        let account = self.accounts.entry(id).or_default();
+        let item = Value::Object(item);
+        let written = match sk.split('#').next().unwrap_or_default() {
+            "SUB" => serde_json::from_value(item).map(|subscription: Subscription| {
+                account.subscription = Some(subscription.clone());
+                Some(Written::Subscription(Box::new(subscription)))
+            }),
+            "CHARGE" => serde_json::from_value(item).map(|charge: Charge| {
+                account.charges.insert(sk.clone(), charge.clone());
+                Some(Written::Charge(sk.clone(), Box::new(charge)))
+            }),
+            "REFUND" => serde_json::from_value(item).map(|refund: Refund| {
+                account.refunds.insert(sk.clone(), refund.clone());
+                Some(Written::Refund(sk.clone(), Box::new(refund)))
+            }),
+            _ => Ok(None),
+        };
+        match written {
+            Ok(written) => written,
+            Err(error) => {
+                self.unread.push(format!("{pk} {sk}: {error}"));
+                None
+            }
+        }
+    }
+
+    /// When the first step is due that the index lists.
+    pub fn next_due(&self) -> Option<Timestamp> {
+        let subscriptions = self.accounts.values().filter_map(|account| account.subscription.as_ref()?.listed_at);
+        let refunds = self.accounts.values().flat_map(|account| account.charges.values());
+        subscriptions.chain(refunds.filter_map(|charge| Some(charge.refund.as_ref()?.due_at))).min()
+    }
+}
+
+/// DynamoDB's JSON as plain JSON.
+fn plain_item(item: &Value) -> Value {
+    match item {
+        Value::Object(fields) => Value::Object(fields.iter().map(|(name, value)| (name.clone(), plain(value))).collect()),
+        _ => Value::Null,
+    }
+}
+
+fn plain(value: &Value) -> Value {
+    let Some((kind, value)) = value.as_object().and_then(|object| object.iter().next()) else { return Value::Null };
+    match (kind.as_str(), value) {
+        ("S" | "BOOL", value) => value.clone(),
+        ("N", Value::String(number)) => serde_json::from_str(number).unwrap_or_default(),
+        ("L", Value::Array(values)) => values.iter().map(plain).collect(),
+        ("M", Value::Object(fields)) => {
+            Value::Object(fields.iter().map(|(name, value)| (name.clone(), plain(value))).collect::<Map<_, _>>())
+        }
+        _ => Value::Null,
+    }
+}

@@ -1,0 +1,211 @@
+//! The world of one history: its time, I'mport, the table, the queue, what strikes, and what was seen of it.
+
+use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use bytes::Bytes;
+use dynoxide::Database;
+use jiff::{SignedDuration, Timestamp};
+use simulator::{Rule, Simulator};
+use tokio::sync::Notify;
+
+use crate::actor::Actor;
+use crate::dice::Dice;
+use crate::fault::{Fault, Kind};
+use crate::queue::Messages;
+use crate::rules::Rules;
+use crate::script::{Place, Script, Strikes};
+use crate::table::{Answer, Copy, carry_out};
+use crate::time::Time;
+
+/// The world of one history.
+pub struct World {
+    /// Its time.
+    pub time: Time,
+    /// Its dice.
+    pub dice: Dice,
+    /// Something happened that somebody may wait for.
+    pub changed: Notify,
+    script: Script,
+    rough: AtomicBool,
+    faults_stopped: AtomicBool,
+    on_the_way: AtomicUsize,
+    database: Database,
+    inner: Mutex<Inner>,
+}
+
+impl std::fmt::Debug for World {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "World({:?})", self.time)
+    }
+}
+
+/// Who opens the shop before the history begins. Nothing befalls it.
+pub const SETUP: &str = "the shop";
+
+/// What changes.
+#[derive(Debug)]
+pub struct Inner {
+    /// I'mport.
+    pub iamport: Simulator,
+    /// Our table, as written.
+    pub copy: Copy,
+    /// What must hold.
+    pub rules: Rules,
+    /// What struck.
+    pub struck: Strikes,
+    /// Which calls could have been struck.
+    pub places: Vec<(Place, Kind)>,
+    /// What happened, in words.
+    pub trace: Vec<(Timestamp, String)>,
+    messages: Messages,
+    down_until: Option<Timestamp>,
+    /// When I'mport was asked for a charge first, by merchant_uid.
+    asked_at: BTreeMap<String, Timestamp>,
+}
+
+impl World {
+    /// A world that begins now.
+    pub fn new(time: Time, dice: Dice, script: Script, rough: bool, database: Database, iamport: Simulator) -> Arc<Self> {
+        Arc::new(Self {
+            time,
+            dice,
+            changed: Notify::new(),
+            script,
+            rough: AtomicBool::new(rough),
+            faults_stopped: AtomicBool::new(false),
+            on_the_way: AtomicUsize::new(0),
+            database,
+            inner: Mutex::new(Inner {
+                iamport,
+                copy: Copy::default(),
+                rules: Rules::default(),
+                struck: Strikes::new(),
+                places: Vec::new(),
+                trace: Vec::new(),
+                messages: Messages::default(),
+                down_until: None,
+                asked_at: BTreeMap::new(),
+            }),
+        })
+    }
+
+    /// What changes. Not to be held across an await.
+    pub fn inner(&self) -> MutexGuard<'_, Inner> {
+        self.inner.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The queue.
+    pub fn with_messages<T>(&self, work: impl FnOnce(&mut Messages) -> T) -> T {
+        work(&mut self.inner().messages)
+    }
+
+    /// Whether the queue, webhooks and ticks misbehave.
+    pub fn is_rough(&self) -> bool {
+        self.rough.load(Ordering::Relaxed)
+    }
+
+    /// From here on nothing goes wrong any more.
+    pub fn calm_down(&self) {
+        self.faults_stopped.store(true, Ordering::Relaxed);
+        self.rough.store(false, Ordering::Relaxed);
+        self.inner().down_until = None;
+        self.say("from here on nothing goes wrong any more");
+    }
+
+    /// I'mport can't be reached for `span`.
+    pub fn take_iamport_down(&self, span: SignedDuration) {
+        if self.faults_stopped.load(Ordering::Relaxed) {
+            return;
+        }
+        self.inner().down_until = self.time.now().checked_add(span).ok();
+        self.say(&format!("I'mport can't be reached for {} minutes", span.as_mins()));
+    }
+
+    /// Adds a line to the history.
+    pub fn say(&self, line: &str) {
+        let now = self.time.now();
+        self.inner().trace.push((now, line.to_owned()));
+    }
+
+    /// Requests that were cut off from their senders and arrive later.
+    pub fn on_the_way(&self) -> usize {
+        self.on_the_way.load(Ordering::Relaxed)
+    }
+
+    /// What befalls the next call of `me`.
+    fn strike(&self, me: &Actor, kind: Kind) -> (Place, Option<Fault>) {
+        let place = me.next_place();
+        if self.faults_stopped.load(Ordering::Relaxed) || me.name == SETUP {
+            return (place, None);
+        }
+        let fault = self.script.strike(self.dice, &place, kind);
+        let mut inner = self.inner();
+        inner.places.push((place.clone(), kind));
+        if let Some(fault) = fault {
+            me.strike();
+            inner.struck.insert(place.clone(), fault);
+        }
+        (place, fault)
+    }
+
+    /// How long a call takes one way: so that workers meet in every order.
+    async fn travel(&self, place: &Place, way: &str) {
+        let ms = self.dice.below(&format!("{way} {} {}", place.actor, place.call), 40) + 1;
+        tokio::time::sleep(std::time::Duration::from_millis(ms)).await;
+    }
+
+    /// Carries out a request at the table, and reads along.
+    pub fn at_table(&self, operation: &str, body: &str) -> Answer {
+        let answer = carry_out(&self.database, operation, body);
+        if answer.status == 200 && !matches!(operation, "GetItem" | "Query") {
+            let now = self.time.now();
+            let mut inner = self.inner();
+            let Inner { copy, rules, iamport, trace, .. } = &mut *inner;
+            let before = rules.before(copy);
+            let written = copy.follow(operation, body, &answer.body);
+            rules.after_write(&before, copy, &written, iamport, now, trace);
+        }
+        answer
+    }
+
+    /// Lets I'mport answer a request, with this fault of its own. `None`: the connection was cut.
+    pub fn at_iamport(&self, request: &http::Request<Bytes>, fault: Option<simulator::Fault>) -> Option<http::Response<Bytes>> {
+        let now = self.time.now();
+        let mut inner = self.inner();
+        inner.iamport.faults().clear();
+        if let Some(fault) = fault {
+            inner.iamport.faults().add(Rule::always(fault));
+        }
+        let reply = inner.iamport.handle(request, now);
+        inner.iamport.faults().clear();
+        drop(inner);
+        self.changed.notify_one();
+        reply.answer()
+    }
+
+    /// Whether I'mport can't be reached.
+    fn is_down(&self) -> bool {
+        let now = self.time.now();
+        self.inner().down_until.is_some_and(|until| now < until)
+    }
+}
+
+/// A request that arrives without its sender.
+pub(crate) fn later(world: &Arc<World>, seconds: u32, work: impl FnOnce(&World) + Send + 'static) {
+    world.on_the_way.fetch_add(1, Ordering::Relaxed);
+    let world = world.clone();
+    tokio::spawn(async move {
+        tokio::time::sleep(std::time::Duration::from_secs(seconds.into())).await;
+        work(&world);
+        world.on_the_way.fetch_sub(1, Ordering::Relaxed);
+        world.changed.notify_one();
+    });
+}
+
+mod iamport;
+mod table;
+
+pub use iamport::ToIamport;
+pub use table::ToTable;

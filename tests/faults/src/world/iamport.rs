@@ -1,0 +1,238 @@
+//! The way to I'mport: a call in the process, and what may befall it.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::{Method, Request, Response, StatusCode};
+use jiff::SignedDuration;
+use maedal::iamport::{Sending, Transport, TransportError};
+use serde_json::Value;
+use tokio::time::sleep;
+
+use super::{World, later};
+use crate::actor::Actor;
+use crate::fault::{Fault, Kind, LONGEST_BLIND};
+
+/// I'mport's transport in a world: whoever calls is known by the task that it runs in.
+#[derive(Debug, Clone, Copy)]
+pub struct ToIamport;
+
+impl Transport for ToIamport {
+    fn send(&self, request: Request<Bytes>, timeout: Duration) -> Sending<'_> {
+        Box::pin(async move {
+            match Actor::me() {
+                Some(me) => ask(&me, request, timeout).await,
+                None => Err(TransportError::NotSent("nobody asks".to_owned())),
+            }
+        })
+    }
+}
+
+fn lost() -> TransportError {
+    TransportError::Lost("the connection was cut".to_owned())
+}
+
+fn kind_of(request: &Request<Bytes>) -> Kind {
+    match (request.method(), request.uri().path()) {
+        (_, "/users/getToken") => Kind::Token,
+        (_, "/subscribe/payments/again") => Kind::Again,
+        (_, "/payments/cancel") => Kind::Cancel,
+        (&Method::DELETE, _) => Kind::DeleteKey,
+        _ => Kind::Lookup,
+    }
+}
+
+/// What is asked, in words.
+fn words(kind: Kind, request: &Request<Bytes>, body: &Value) -> String {
+    let path = request.uri().path();
+    match kind {
+        Kind::Token => "asks I'mport for a token".to_owned(),
+        Kind::Again => format!("asks I'mport to charge {} of {}", body["amount"], uid(body)),
+        Kind::Cancel => format!(
+            "asks I'mport to give back {} of {}, of which {} stand",
+            body["amount"],
+            body["imp_uid"].as_str().unwrap_or_default(),
+            body["checksum"]
+        ),
+        Kind::DeleteKey => format!("asks I'mport to delete {path}"),
+        Kind::Lookup | Kind::Read | Kind::Write | Kind::Transaction => format!("looks up {path}"),
+    }
+}
+
+fn uid(body: &Value) -> &str {
+    body["merchant_uid"].as_str().unwrap_or_default()
+}
+
+async fn ask(me: &Actor, request: Request<Bytes>, timeout: Duration) -> Result<Response<Bytes>, TransportError> {
+    let world = me.world.clone();
+    let kind = kind_of(&request);
+    let body: Value = serde_json::from_slice(request.body()).unwrap_or_default();
+    let words = words(kind, &request, &body);
+    let (place, strike) = world.strike(me, kind);
+    if world.is_down() {
+        me.strike();
+        world.say(&format!("{} {words}: I'mport is down", me.name));
+        return Err(TransportError::NotSent("I'mport is down".to_owned()));
+    }
+    if kind == Kind::Again {
+        let now = world.time.now();
+        world.inner().asked_at.entry(uid(&body).to_owned()).or_insert(now);
+    }
+    world.travel(&place, "there").await;
+    let answer = match strike {
+        None => at_iamport(&world, kind, &request, &body, None),
+        Some(fault) => {
+            world.say(&format!("{} {words}: {}", me.name, fault.words()));
+            struck(me, &world, kind, fault, &request, &body, timeout).await
+        }
+    };
+    if !matches!(strike, Some(Fault::FreezeBefore(_) | Fault::FreezeAfter(_))) {
+        world.travel(&place, "back").await;
+    }
+    if strike.is_none() {
+        let said = answer.as_ref().map(|answer| said(kind, answer)).unwrap_or_default();
+        world.say(&format!("{} {words}: {said}", me.name));
+    }
+    answer
+}
+
+/// What an answer says, in a few words.
+fn said(kind: Kind, answer: &Response<Bytes>) -> String {
+    let body: Value = serde_json::from_slice(answer.body()).unwrap_or_default();
+    let code = &body["code"];
+    match (kind, answer.status(), code.as_i64()) {
+        (Kind::Token, StatusCode::OK, Some(0)) => "here it is".to_owned(),
+        (Kind::Lookup, StatusCode::OK, Some(0)) => {
+            let one = |payment: &Value| {
+                let (uid, status) = (payment["imp_uid"].as_str(), payment["status"].as_str());
+                format!("{} {}", uid.unwrap_or_default(), status.unwrap_or("there"))
+            };
+            match body["response"]["list"].as_array() {
+                Some(list) => list.iter().map(one).collect::<Vec<_>>().join(", "),
+                None => one(&body["response"]),
+            }
+        }
+        (_, StatusCode::OK, Some(0)) => {
+            let payment = &body["response"];
+            let [status, imp_uid, why] = ["status", "imp_uid", "fail_reason"].map(|name| payment[name].as_str());
+            format!("{} {} {}", status.unwrap_or("done"), imp_uid.unwrap_or_default(), why.unwrap_or_default())
+        }
+        (_, StatusCode::NOT_FOUND, _) => "nothing".to_owned(),
+        (_, status, _) => format!("{status} code {code} {}", body["message"].as_str().unwrap_or_default()),
+    }
+}
+
+async fn struck(
+    me: &Actor,
+    world: &Arc<World>,
+    kind: Kind,
+    fault: Fault,
+    request: &Request<Bytes>,
+    body: &Value,
+    timeout: Duration,
+) -> Result<Response<Bytes>, TransportError> {
+    let carry_out = |fault| at_iamport(world, kind, request, body, fault);
+    let seconds = |s: u32| SignedDuration::from_secs(s.into());
+    match fault {
+        Fault::DieBefore => me.die().await,
+        Fault::DieAfter => {
+            let _ = carry_out(None);
+            me.die().await
+        }
+        Fault::CutBefore => Err(lost()),
+        Fault::CutAfter => {
+            let _ = carry_out(None);
+            Err(lost())
+        }
+        Fault::NotSent => Err(TransportError::NotSent("no connection".to_owned())),
+        Fault::Late(s) => {
+            let (request, body) = (request.clone(), body.clone());
+            world.inner().rules.sets_out(uid(&body));
+            later(world, s, move |world| {
+                world.say(&format!("what was asked for {} arrives at I'mport", uid(&body)));
+                let _ = at_iamport(world, kind, &request, &body, None);
+                world.inner().rules.arrives(uid(&body));
+            });
+            sleep(timeout.min(Duration::from_secs(s.into()))).await;
+            Err(lost())
+        }
+        Fault::Twice => {
+            let _ = carry_out(None);
+            carry_out(None)
+        }
+        Fault::FreezeBefore(s) => {
+            me.freeze(Duration::from_secs(s.into())).await;
+            carry_out(None)
+        }
+        Fault::FreezeAfter(s) => {
+            let answer = carry_out(None);
+            me.freeze(Duration::from_secs(s.into())).await;
+            answer
+        }
+        Fault::Slow(s) => {
+            let answer = carry_out(None);
+            let takes = Duration::from_secs(s.into());
+            sleep(takes.min(timeout)).await;
+            if takes >= timeout { Err(lost()) } else { answer }
+        }
+        Fault::ErrorBefore(status) => carry_out(Some(simulator::Fault::ErrorBeforeEffect(status))),
+        Fault::ErrorAfter(status) => carry_out(Some(simulator::Fault::ErrorAfterEffect(status))),
+        Fault::Garbled(garble) => carry_out(Some(simulator::Fault::Nonsense(garble.into()))),
+        Fault::Decline => carry_out(Some(decline("잔액이 부족합니다."))),
+        Fault::DeclineHard => carry_out(Some(decline("해지된 정기결제입니다."))),
+        Fault::Refuse => {
+            let message = "PG사와의 통신에 실패하였습니다.".to_owned();
+            carry_out(Some(simulator::Fault::Refuse { code: -1, message }))
+        }
+        Fault::LatePaid(s) => carry_out(Some(simulator::Fault::LatePaid(seconds(s)))),
+        Fault::Blind(s) => carry_out(blind(world, request, s)),
+        Fault::ExpiredToken => carry_out(Some(simulator::Fault::ExpiredToken)),
+        Fault::WrongAmount => {
+            let amount = body["amount"].as_u64().unwrap_or_default() + 100;
+            let mut wrong = body.clone();
+            wrong["amount"] = amount.into();
+            let mut mangled = request.clone();
+            *mangled.body_mut() = Bytes::from(wrong.to_string());
+            world.inner().rules.takes_wrong_amount(uid(body));
+            at_iamport(world, kind, &mangled, body, None)
+        }
+        // DynamoDB's.
+        Fault::Throttle | Fault::Conflict => Err(lost()),
+    }
+}
+
+fn decline(message: &str) -> simulator::Fault {
+    simulator::Fault::Decline { message: message.to_owned() }
+}
+
+/// I'mport shows what it was asked for [`LONGEST_BLIND`] ago, whatever happens.
+fn blind(world: &World, request: &Request<Bytes>, seconds: u32) -> Option<simulator::Fault> {
+    let now = world.time.now();
+    let inner = world.inner();
+    let path = request.uri().path().to_owned();
+    let name = path.rsplit('/').next().unwrap_or_default();
+    let name = inner.iamport.books().payment(name).map_or(name, |payment| payment.order.merchant_uid.as_str());
+    let overdue = inner.asked_at.get(name).is_some_and(|at| now.duration_since(*at) >= LONGEST_BLIND);
+    (!overdue).then(|| simulator::Fault::LookupMiss(SignedDuration::from_secs(seconds.into())))
+}
+
+fn at_iamport(
+    world: &World,
+    kind: Kind,
+    request: &Request<Bytes>,
+    body: &Value,
+    fault: Option<simulator::Fault>,
+) -> Result<Response<Bytes>, TransportError> {
+    let now = world.time.now();
+    let reaches = !matches!(
+        fault,
+        Some(simulator::Fault::ErrorBeforeEffect(_) | simulator::Fault::ExpiredToken | simulator::Fault::Refuse { .. })
+    );
+    if kind == Kind::Again && reaches {
+        let mut inner = world.inner();
+        let super::Inner { copy, rules, iamport, .. } = &mut *inner;
+        rules.before_again(body, copy, iamport, now);
+    }
+    world.at_iamport(request, fault).ok_or_else(lost)
+}

@@ -1,19 +1,88 @@
-//! x
-use faults::history::{Plot, Stage};
-fn main() {
-    let args: Vec<u64> = std::env::args().skip(1).filter_map(|a| a.parse().ok()).collect();
-    let stage = Stage::default();
-    let began = std::time::Instant::now();
-    let (mut bad, mut calls, mut faults) = (0, 0, 0);
-    for seed in args[0]..args[1] {
-        let outcome = stage.run(&Plot::thrown(seed));
-        calls += outcome.places.len();
-        faults += outcome.struck.len();
-        if !outcome.violations.is_empty() {
-            bad += 1;
-            println!("seed {seed}: {:?}", outcome.violations.iter().map(|v| format!("{:?} {}", v.rule, v.what)).collect::<Vec<_>>());
+//! `cargo faults`: runs very many histories and says whether any of them broke a rule.
+
+use std::process::ExitCode;
+use std::time::Instant;
+
+use clap::{Parser, Subcommand};
+use faults::history::Plot;
+use faults::proof::{Broken, Proof, Totals, explain};
+
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
+/// The proof that nobody is charged twice and nobody is forgotten, whatever fails, whenever.
+#[derive(Debug, Parser)]
+struct Arguments {
+    /// How many histories.
+    #[arg(long, default_value_t = 2_000)]
+    schedules: u64,
+    /// The first seed; with it alone, just that one history, told in words.
+    #[arg(long)]
+    seed: Option<u64>,
+    /// Only one last line, for machines.
+    #[arg(long)]
+    json: bool,
+    #[command(subcommand)]
+    command: Option<Command>,
+}
+
+#[derive(Debug, Clone, Copy, Subcommand)]
+enum Command {
+    /// Every crash point of one subscription's two periods, times every outcome of every call.
+    Exhaustive {
+        /// How many faults strike one history.
+        #[arg(long, default_value_t = 2)]
+        faults: usize,
+        /// How many calls two of them are apart at most.
+        #[arg(long, default_value_t = usize::MAX)]
+        apart: usize,
+        /// Only one last line, for machines.
+        #[arg(long)]
+        json: bool,
+    },
+}
+
+/// So many broken histories are told; the others are counted.
+const MOST_TOLD: usize = 3;
+
+fn main() -> ExitCode {
+    let arguments = Arguments::parse();
+    let began = Instant::now();
+    let proof = Proof::default();
+    match arguments.command {
+        Some(Command::Exhaustive { faults, apart, .. }) => proof.exhaust(faults, apart),
+        None => {
+            let first = arguments.seed.unwrap_or(1);
+            proof.run(|nth| (nth < arguments.schedules).then(|| Plot::thrown(first + nth)));
         }
-        if args.len() > 2 { println!("{}", faults::words::tell(&outcome)); }
     }
-    println!("{bad} bad, {calls} calls, {faults} faults, {:?}", began.elapsed());
+    let (totals, broken) = proof.ended();
+    let json = arguments.json || matches!(arguments.command, Some(Command::Exhaustive { json: true, .. }));
+    report(&totals, &broken, json, began);
+    if broken.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+}
+
+fn report(totals: &Totals, broken: &[Broken], json: bool, began: Instant) {
+    for broken in broken.iter().take(MOST_TOLD) {
+        println!("{}", explain(broken));
+    }
+    if broken.len() > MOST_TOLD {
+        let seeds: Vec<String> = broken.iter().skip(MOST_TOLD).take(50).map(|b| format!("{} {:?}", b.plot.seed, b.rules)).collect();
+        println!("and {} more: {}", broken.len() - MOST_TOLD, seeds.join(", "));
+    }
+    if !json {
+        println!(
+            "{} histories, {} of them different, with {} faults at {} calls, in {:.0} s.",
+            totals.schedules,
+            totals.histories,
+            totals.faults,
+            totals.crash_points,
+            began.elapsed().as_secs_f64()
+        );
+        println!(
+            "{} broke a rule: {} charged twice, {} forgotten, {} stuck.",
+            totals.violations, totals.double_charges, totals.forgotten, totals.stuck
+        );
+    }
+    println!("{}", serde_json::to_string(totals).unwrap_or_default());
 }

@@ -1,7 +1,5 @@
 //! What people do in a history: who subscribes to what, and when which merchant asks for which command. Thrown by the dice;
-//! each can be left out.
-
-use std::collections::BTreeSet;
+//! each can be left out, and keeps its number.
 
 use jiff::SignedDuration;
 use maedal::subscription::{AfterDunning, DunningPolicy, Interval, MissedPeriods, Policy, Unit};
@@ -119,11 +117,11 @@ const ASKS: [Ask; 18] = [
 ];
 
 impl Life {
-    /// The life that `dice` throw, without the deeds at the places in `without`.
-    pub fn thrown(dice: Dice, without: &BTreeSet<usize>) -> Self {
+    /// The life that `dice` throw.
+    pub fn thrown(dice: Dice) -> Self {
         let (unit, days) = dice.one_of("unit", &[(Unit::Day, 1), (Unit::Day, 1), (Unit::Week, 7), (Unit::Month, 30)]);
         let interval = Interval { unit, count: 1 };
-        let periods = i64::try_from(2 + dice.below("periods", 4)).unwrap_or(2);
+        let periods = dice.one_of("periods", &[1, 1, 2, 2, 2, 3, 3, 6]);
         let trial_days = if dice.happens("trial", 150) { 2 } else { 0 };
         let ends_after = SignedDuration::from_hours(24 * (days * periods + i64::from(trial_days)) + 12);
         let (per_mille, rough) = match dice.below("weather", 100) {
@@ -143,8 +141,7 @@ impl Life {
         };
         let mut life = Self { interval, trial_days, policy, ends_after, per_mille, rough, deeds: Vec::new() };
         let deeds = life.throw_deeds(dice).into_iter().enumerate();
-        let kept = deeds.filter(|(nth, _)| !without.contains(nth));
-        life.deeds = kept.map(|(nth, (at, deed))| (nth, at, deed)).collect();
+        life.deeds = deeds.map(|(nth, (at, deed))| (nth, at, deed)).collect();
         life.deeds.sort_by_key(|(_, at, _)| *at);
         life
     }

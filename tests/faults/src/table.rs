@@ -133,6 +133,11 @@ impl Copy {
         }
     }
 
+    /// The shards of the index that hold anything.
+    pub fn shards(&self) -> BTreeSet<u8> {
+        self.accounts.keys().map(|id| id.due_shard()).collect()
+    }
+
     /// When the first step is due that the index lists.
     pub fn next_due(&self) -> Option<Timestamp> {
         let subscriptions = self.accounts.values().filter_map(|account| account.subscription.as_ref()?.listed_at);

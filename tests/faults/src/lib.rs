@@ -3,7 +3,10 @@
 //!
 //! What may happen, and within which bounds, is in [`fault`]; what must hold is in [`rules`].
 
+#![cfg_attr(test, allow(clippy::unwrap_used))]
+
 pub mod actor;
+pub mod bugs;
 pub mod dice;
 pub mod fault;
 pub mod history;

@@ -4,6 +4,7 @@ use std::process::ExitCode;
 use std::time::Instant;
 
 use clap::{Parser, Subcommand};
+use faults::bugs::hunt;
 use faults::history::Plot;
 use faults::proof::{Broken, Proof, Totals, explain};
 
@@ -22,6 +23,9 @@ struct Arguments {
     /// Only one last line, for machines.
     #[arg(long)]
     json: bool,
+    /// Ends with the first history that breaks a rule.
+    #[arg(long)]
+    first: bool,
     #[command(subcommand)]
     command: Option<Command>,
 }
@@ -40,6 +44,8 @@ enum Command {
         #[arg(long)]
         json: bool,
     },
+    /// Puts bugs into a copy of the code, and says in how many histories each is caught.
+    Bugs,
 }
 
 /// So many broken histories are told; the others are counted.
@@ -48,9 +54,11 @@ const MOST_TOLD: usize = 3;
 fn main() -> ExitCode {
     let arguments = Arguments::parse();
     let began = Instant::now();
-    let proof = Proof::default();
+    let mut proof = Proof::default();
+    proof.most_broken = arguments.first.then_some(1);
     match arguments.command {
         Some(Command::Exhaustive { faults, apart, .. }) => proof.exhaust(faults, apart),
+        Some(Command::Bugs) => return hunt_bugs(),
         None => {
             let first = arguments.seed.unwrap_or(1);
             proof.run(|nth| (nth < arguments.schedules).then(|| Plot::thrown(first + nth)));
@@ -60,6 +68,27 @@ fn main() -> ExitCode {
     let json = arguments.json || matches!(arguments.command, Some(Command::Exhaustive { json: true, .. }));
     report(&totals, &broken, json, began);
     if broken.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+}
+
+/// So many histories a bug may hide in.
+const MOST_HIDDEN: u64 = 4_000;
+
+fn hunt_bugs() -> ExitCode {
+    let all = hunt(MOST_HIDDEN, |caught| match caught.histories {
+        Some(histories) => println!("caught in {histories:>4} histories: {}\n    {}", caught.name, caught.by),
+        None => println!("NOT CAUGHT in {MOST_HIDDEN}: {}", caught.name),
+    });
+    match all {
+        Ok(all) if all.iter().all(|caught| caught.histories.is_some()) => {
+            println!("{} bugs, all caught.", all.len());
+            ExitCode::SUCCESS
+        }
+        Ok(_) => ExitCode::FAILURE,
+        Err(error) => {
+            eprintln!("{error}");
+            ExitCode::FAILURE
+        }
+    }
 }
 
 fn report(totals: &Totals, broken: &[Broken], json: bool, began: Instant) {

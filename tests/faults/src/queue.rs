@@ -88,9 +88,11 @@ impl Messages {
         }
     }
 
-    /// When the next message comes into sight.
+    /// When the next message can be received: of each group, the first that waits.
     pub fn next_visible(&self) -> Option<Timestamp> {
-        self.waiting.values().map(|waiting| waiting.visible_at).min()
+        let mut seen = BTreeSet::new();
+        let firsts = self.waiting.values().filter(|waiting| seen.insert(&waiting.received.group));
+        firsts.map(|waiting| waiting.visible_at).min()
     }
 
     /// Whether nothing waits.

@@ -83,6 +83,8 @@ pub struct Rules {
     claims: BTreeMap<SubscriptionId, BTreeSet<i64>>,
     on_the_way: BTreeMap<String, u32>,
     wrong_amounts: BTreeSet<SubscriptionId>,
+    /// What was decided to go back of each payment, by when it was.
+    decided: BTreeMap<String, BTreeMap<Timestamp, u64>>,
 }
 
 impl Rules {
@@ -153,6 +155,13 @@ impl Rules {
         if today > CLAIMS_A_DAY {
             self.broken(Rule::Breaker, format!("{uid} is attempt {today} within a day"));
         }
+        if self.on_the_way.get(&uid).is_some_and(|n| *n > 0) {
+            self.broken(Rule::WithoutProof, format!("{uid} was asked for again while it is on its way"));
+        }
+        let paid = iamport.books().payments_of(&uid).find(|payment| payment.was_paid());
+        if paid.is_some_and(|payment| !changed_its_mind(payment, now)) {
+            self.broken(Rule::WithoutProof, format!("{uid} was asked for again, and is paid"));
+        }
         let others = of_period(iamport, id, period).filter(|payment| payment.order.merchant_uid != uid);
         let standing = others.filter(|payment| payment.balance() > 0);
         let known: Vec<String> = standing
@@ -194,6 +203,10 @@ impl Rules {
                     self.settled_together(&copy.accounts[&is.id], is);
                 }
                 Written::Charge(_, charge) => {
+                    if let (Some(payment), Some(refund)) = (charge.payment(), &charge.refund) {
+                        let decided = self.decided.entry(payment.imp_uid.to_string()).or_default();
+                        decided.entry(refund.requested_at).or_insert(refund.amount.get());
+                    }
                     trace.push((now, format!("    ledger: {} {}", charge.merchant_uid, charge.status.word())));
                     self.entered(charge, copy, iamport, now);
                 }
@@ -300,6 +313,11 @@ impl Rules {
                     self.broken(Rule::Refund, what);
                 }
                 Some(_) => (),
+            }
+            let decided: u64 = self.decided.get(&payment.imp_uid).map_or(0, |decided| decided.values().sum());
+            if decided != payment.cancel_amount() {
+                let what = format!("{}: {decided} were to go back, and {} did", payment.imp_uid, payment.cancel_amount());
+                self.broken(Rule::Refund, what);
             }
         }
         for ((id, period), payments) in standing {

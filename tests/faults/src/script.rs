@@ -36,7 +36,9 @@ impl Script {
             Self::Given(strikes) => strikes.get(place).copied(),
             Self::Dice { per_mille } => {
                 let about = format!("fault {} {}", place.actor, place.call);
-                if !dice.happens(&about, *per_mille) {
+                // Where money is at stake, more often.
+                let weight = if matches!(kind, Kind::Again | Kind::Lookup | Kind::Cancel) { 2 } else { 1 };
+                if !dice.happens(&about, per_mille * weight) {
                     return None;
                 }
                 // Seldom, since a person has to look at each.

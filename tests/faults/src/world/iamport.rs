@@ -151,15 +151,15 @@ async fn struck(
             world.inner().rules.sets_out(uid(&body));
             later(world, s, move |world| {
                 world.say(&format!("what was asked for {} arrives at I'mport", uid(&body)));
-                let _ = at_iamport(world, kind, &request, &body, None);
                 world.inner().rules.arrives(uid(&body));
+                let _ = at_iamport(world, kind, &request, &body, None);
             });
             sleep(timeout.min(Duration::from_secs(s.into()))).await;
             Err(lost())
         }
         Fault::Twice => {
             let _ = carry_out(None);
-            carry_out(None)
+            world.at_iamport(request, None).ok_or_else(lost)
         }
         Fault::FreezeBefore(s) => {
             me.freeze(Duration::from_secs(s.into())).await;

@@ -1,0 +1,366 @@
+//! It can fail: bugs, one for each rule and more, put into a copy of the code. Each must be caught.
+//!
+//! The code itself has no switch for them. A bug is a few replacements of source text, made in a copy of the workspace under the
+//! target directory; where the text isn't found exactly once, that is an error. In the copy the bugs hang on a variable of the
+//! environment, so that one build has them all.
+
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use serde_json::Value;
+
+/// A bug.
+#[derive(Debug)]
+pub struct Bug {
+    /// What is wrong.
+    pub name: &'static str,
+    /// What is replaced: the file, what stands there, what stands there instead. `BUG` is whether this bug is on.
+    pub edits: &'static [(&'static str, &'static str, &'static str)],
+}
+
+/// How a bug is switched on in the copy.
+const SWITCH: &str = r#"//! Whether a bug is on.
+
+use std::sync::LazyLock;
+
+static ON: LazyLock<String> = LazyLock::new(|| std::env::var("MAEDAL_BUG").unwrap_or_default());
+
+/// Whether it is this one.
+pub fn on(name: &str) -> bool {
+    *ON == name
+}
+
+/// For a field that isn't sent.
+pub fn no_checksum(_: &crate::subscription::Won) -> bool {
+    on("a refund without checksum")
+}
+"#;
+
+const CHARGE: &str = "shared/src/billing/charge.rs";
+const RESOLVE: &str = "shared/src/billing/resolve.rs";
+const RECORD: &str = "shared/src/billing/record.rs";
+const VERIFY: &str = "shared/src/billing/verify.rs";
+const SUBSCRIPTIONS: &str = "shared/src/store/subscriptions.rs";
+const SETTLE: &str = "shared/src/subscription/settle.rs";
+
+/// The bugs.
+pub const BUGS: &[Bug] = &[
+    Bug {
+        name: "a lost answer is a payment",
+        edits: &[(
+            CHARGE,
+            "            Err(error) => {\n                let unsent",
+            "            Err(_) if BUG => {
+                let payment = crate::subscription::charge::Payment {
+                    imp_uid: \"imp_0\".to_owned().try_into().map_err(|_| StoreError::Conflict { task: \"bug\" })?,
+                    paid_at: None,
+                    receipt_url: None,
+                };
+                self.settle(claimed, intent.merchant_uid, Proof::Paid(payment)).await
+            }
+            Err(error) => {\n                let unsent",
+        )],
+    },
+    Bug {
+        name: "a lost answer is a decline, and the next attempt has another name",
+        edits: &[(
+            CHARGE,
+            "                let unsent = error.surely_unsent();\n",
+            "                if BUG {
+                    let proof = Proof::Declined { reason: error.to_string(), imp_uid: None };
+                    return self.settle(claimed, intent.merchant_uid, proof).await;
+                }
+                let unsent = error.surely_unsent();\n",
+        )],
+    },
+    Bug {
+        name: "HTTP 200 is a payment",
+        edits: &[(
+            CHARGE,
+            "            PaymentStatus::Failed => {\n                let proof",
+            "            PaymentStatus::Failed if BUG => self.settle_paid(claimed, intent, payment).await,
+            PaymentStatus::Failed => {\n                let proof",
+        )],
+    },
+    Bug {
+        name: "a refusal is a decline, without a look",
+        edits: &[(
+            CHARGE,
+            "        match self.iamport.payments_of(intent.merchant_uid).await.map(weigh) {\n            Ok(Evidence::Paid(first, others)) => self.settle_all_paid(claimed",
+            "        let payments = if BUG { Ok(Vec::new()) } else { self.iamport.payments_of(intent.merchant_uid).await };
+        match payments.map(weigh) {\n            Ok(Evidence::Paid(first, others)) => self.settle_all_paid(claimed",
+        )],
+    },
+    Bug {
+        name: "an earlier attempt isn't looked up before the next one",
+        edits: &[(CHARGE, "intent.period, intent.attempt - 1)", "intent.period, if BUG { 0 } else { intent.attempt - 1 })")],
+    },
+    Bug {
+        name: "no settle delay",
+        edits: &[(RESOLVE, "let settled = passed(", "let settled = BUG || passed(")],
+    },
+    Bug {
+        name: "a look-up that fails is a decline",
+        edits: &[(
+            RESOLVE,
+            "            Err(error) => self.doubt(seen, unsent, refusal, &error.to_string()).await,\n",
+            "            Err(error) if BUG => {
+                let proof = Proof::Declined { reason: error.to_string(), imp_uid: None };
+                self.settle(seen, intent.merchant_uid, proof).await
+            }
+            Err(error) => self.doubt(seen, unsent, refusal, &error.to_string()).await,\n",
+        )],
+    },
+    Bug {
+        name: "what left no trace is a decline at once",
+        edits: &[(
+            RESOLVE,
+            "                None => self.doubt(seen, unsent, None, \"no trace",
+            "                None if BUG => {
+                    let proof = Proof::Declined { reason: String::new(), imp_uid: None };
+                    self.settle(seen, intent.merchant_uid, proof).await
+                }
+                None => self.doubt(seen, unsent, None, \"no trace",
+        )],
+    },
+    Bug {
+        name: "a late payment is ignored",
+        edits: &[(
+            RECORD,
+            "        let Purpose::Charge { period, attempt } = name.purpose else { return Ok(()) };\n",
+            "        let Purpose::Charge { period, attempt } = name.purpose else { return Ok(()) };
+        if BUG {
+            return Ok(());
+        }\n",
+        )],
+    },
+    Bug {
+        name: "a payment for a period that was paid counts as another one",
+        edits: &[(SETTLE, "        match paid_before || self.is_over() {", "        match !BUG && (paid_before || self.is_over()) {")],
+    },
+    Bug {
+        name: "a duplicate is kept",
+        edits: &[(
+            SETTLE,
+            "        self.give_back(self.amount, \"paid twice, or after the end\", now);",
+            "        if !BUG {
+            self.give_back(self.amount, \"paid twice, or after the end\", now);
+        }",
+        )],
+    },
+    Bug {
+        name: "the amount isn't compared",
+        edits: &[(VERIFY, "        if paid.amount() != Some(self.amount) {", "        if !BUG && paid.amount() != Some(self.amount) {")],
+    },
+    Bug {
+        name: "a claim doesn't ask whether another one is in flight",
+        edits: &[
+            (SUBSCRIPTIONS, "        let breaker = breaker_condition();\n", "        let breaker = breaker_condition();
+        let free = if BUG { \"attribute_exists(pk)\" } else { \"attribute_not_exists(in_flight)\" };\n"),
+            (
+                SUBSCRIPTIONS,
+                "                     AND attribute_not_exists(in_flight) AND paid_through < next_charge.period \\\n",
+                "                     AND {free} AND paid_through < next_charge.period \\\n",
+            ),
+            (SUBSCRIPTIONS, "\"#version = :version AND attribute_not_exists(in_flight) AND paid_through", "\"#version = :version AND {free} AND paid_through"),
+        ],
+    },
+    Bug {
+        name: "no circuit breaker",
+        edits: &[
+            (
+                SUBSCRIPTIONS,
+                "    format!(\"claims[{}] <= :yesterday\", CLAIMS_A_DAY - 1)",
+                "    if BUG {
+        return \"(claims[0] <= :yesterday OR attribute_exists(pk))\".to_owned();
+    }
+    format!(\"claims[{}] <= :yesterday\", CLAIMS_A_DAY - 1)",
+            ),
+            (
+                "shared/src/subscription/step.rs",
+                "        match self.claims[CLAIMS_A_DAY - 1] {\n            0 =>",
+                "        match self.claims[CLAIMS_A_DAY - 1] {
+            _ if BUG => Timestamp::UNIX_EPOCH,\n            0 =>",
+            ),
+        ],
+    },
+    Bug {
+        name: "subscription and ledger are written one after the other",
+        edits: &[(
+            "shared/src/store/ledger.rs",
+            "        match self.transact(writes, TASK).await? {\n            Ok(()) => {\n                *subscription = next;",
+            "        if BUG {
+            let billed: Vec<Entry> = entries.iter().map(|entry| entry.billed(&next)).collect();
+            self.put(subscription, now, policy).await?;
+            return self.write(&billed).await;
+        }
+        match self.transact(writes, TASK).await? {\n            Ok(()) => {\n                *subscription = next;",
+        )],
+    },
+    Bug {
+        name: "a refund without checksum",
+        edits: &[(
+            "shared/src/iamport/calls.rs",
+            "    pub checksum: Won,\n",
+            "    #[serde(skip_serializing_if = \"crate::bugs::no_checksum\")]
+    pub checksum: Won,\n",
+        )],
+    },
+    Bug {
+        name: "commands don't wait for an attempt in doubt",
+        edits: &[(
+            "shared/src/subscription/command.rs",
+            "        match &self.in_flight {\n            Some(intent) =>",
+            "        match &self.in_flight {
+            Some(_) if BUG => Ok(()),\n            Some(intent) =>",
+        )],
+    },
+    Bug {
+        name: "the index forgets an attempt in doubt",
+        edits: &[(
+            SUBSCRIPTIONS,
+            "    if let Some(due_at) = subscription.due_at(now, policy) {",
+            "    if let Some(due_at) = subscription.due_at(now, policy).filter(|_| !BUG || subscription.doubt.is_none()) {",
+        )],
+    },
+    Bug {
+        name: "a skipped period's late payment is not looked for",
+        edits: &[(
+            "shared/src/billing/work.rs",
+            "        match self.late_payment(seen.id, seen.period, seen.attempts).await {",
+            "        if BUG {
+            return Ok(Look::Nothing);
+        }
+        match self.late_payment(seen.id, seen.period, seen.attempts).await {",
+        )],
+    },
+];
+
+/// What came of one.
+#[derive(Debug)]
+pub struct Caught {
+    /// The bug.
+    pub name: &'static str,
+    /// In how many histories; `None`: in none of them.
+    pub histories: Option<u64>,
+    /// By what, in words.
+    pub by: String,
+}
+
+/// Puts all bugs into a copy, builds it, and runs at most `most` histories with each.
+///
+/// # Errors
+/// Where the copy can't be made, a text isn't found exactly once, or the copy doesn't build.
+pub fn hunt(most: u64, mut told: impl FnMut(&Caught)) -> io::Result<Vec<Caught>> {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..").canonicalize()?;
+    let target = std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| root.join("target"), PathBuf::from);
+    let copy = target.join("with-bugs");
+    copy_workspace(&root, &copy)?;
+    let binary = build(&copy, &target)?;
+    let mut all = Vec::new();
+    for bug in BUGS {
+        let output = Command::new(&binary)
+            .args(["--schedules", &most.to_string(), "--first", "--json"])
+            .env("MAEDAL_BUG", bug.name)
+            .output()?;
+        let text = String::from_utf8_lossy(&output.stdout);
+        let last: Value = text.lines().last().and_then(|line| serde_json::from_str(line).ok()).unwrap_or_default();
+        let by = text.lines().find_map(|line| line.strip_prefix("BROKEN ")).unwrap_or_default().to_owned();
+        let histories = last["schedules"].as_u64().filter(|_| last["violations"].as_u64() > Some(0));
+        let caught = Caught { name: bug.name, histories, by };
+        told(&caught);
+        all.push(caught);
+    }
+    Ok(all)
+}
+
+fn copy_workspace(root: &Path, copy: &Path) -> io::Result<()> {
+    for name in ["Cargo.toml", "Cargo.lock", "events", "functions", "shared", "tests", "template.yaml"] {
+        copy_all(root, copy, Path::new(name))?;
+    }
+    let text = fs::read_to_string(root.join("shared/src/lib.rs"))?;
+    write(&copy.join("shared/src/lib.rs"), &format!("{text}\npub mod bugs;\n"))?;
+    write(&copy.join("shared/src/bugs.rs"), SWITCH)?;
+    // A name of its own, so that it doesn't take the place of the program that runs.
+    let manifest = fs::read_to_string(root.join("tests/faults/Cargo.toml"))?;
+    let binary = "\n[[bin]]\nname = \"faults-with-bugs\"\npath = \"src/main.rs\"\n";
+    write(&copy.join("tests/faults/Cargo.toml"), &(manifest + binary))
+}
+
+/// The files under `path`, with the bugs that belong there.
+fn copy_all(root: &Path, copy: &Path, path: &Path) -> io::Result<()> {
+    let from = root.join(path);
+    if from.is_dir() {
+        for entry in fs::read_dir(&from)? {
+            copy_all(root, copy, &path.join(entry?.file_name()))?;
+        }
+        return Ok(());
+    }
+    let special = ["shared/src/lib.rs", "tests/faults/Cargo.toml"];
+    let name = path.to_string_lossy().into_owned();
+    if special.contains(&name.as_str()) {
+        return Ok(());
+    }
+    match fs::read_to_string(&from) {
+        Ok(text) => write(&copy.join(path), &with_bugs(&name, text)?),
+        Err(_) => fs::copy(&from, copy.join(path)).map(drop),
+    }
+}
+
+/// The text of the file `name`, with all its bugs.
+fn with_bugs(name: &str, mut text: String) -> io::Result<String> {
+    for bug in BUGS {
+        for (_, from, to) in bug.edits.iter().filter(|(file, _, _)| *file == name) {
+            let found = text.matches(from).count();
+            if found != 1 {
+                let problem = format!("{name} has the place of the bug \"{}\" {found} times: {from}", bug.name);
+                return Err(io::Error::other(problem));
+            }
+            text = text.replace(from, &to.replace("BUG", &format!("crate::bugs::on({:?})", bug.name)));
+        }
+    }
+    Ok(text)
+}
+
+/// Writes what differs, so that only that is compiled anew.
+fn write(path: &Path, text: &str) -> io::Result<()> {
+    if fs::read_to_string(path).is_ok_and(|known| known == text) {
+        return Ok(());
+    }
+    if let Some(parent) = path.parent() {
+        fs::create_dir_all(parent)?;
+    }
+    fs::write(path, text)
+}
+
+fn build(copy: &Path, target: &Path) -> io::Result<PathBuf> {
+    let status = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()))
+        .args(["build", "--quiet", "--locked", "--profile", "proof", "--package", "faults", "--bin", "faults-with-bugs"])
+        .arg("--manifest-path")
+        .arg(copy.join("Cargo.toml"))
+        .env("CARGO_TARGET_DIR", target)
+        .status()?;
+    match status.success() {
+        true => Ok(target.join("proof/faults-with-bugs")),
+        false => Err(io::Error::other("the copy with the bugs doesn't build")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_bug_still_has_its_place_in_the_code() {
+        let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
+        let mut files: Vec<&str> = BUGS.iter().flat_map(|bug| bug.edits.iter().map(|(file, _, _)| *file)).collect();
+        files.sort_unstable();
+        files.dedup();
+        for file in files {
+            let text = fs::read_to_string(root.join(file)).unwrap();
+            with_bugs(file, text).unwrap();
+        }
+    }
+}

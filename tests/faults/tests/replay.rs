@@ -1,0 +1,39 @@
+//! The same seed is the same history.
+
+#![allow(clippy::unwrap_used)]
+
+use faults::history::{Plot, Stage};
+use faults::script::Script;
+
+#[test]
+fn the_same_seed_is_the_same_history() {
+    let stage = Stage::default();
+    for seed in 100..120 {
+        let first = stage.run(&Plot::thrown(seed));
+        // After others, and on another stage.
+        let again = stage.run(&Plot::thrown(seed));
+        let elsewhere = std::thread::spawn(move || Stage::default().run(&Plot::thrown(seed))).join().unwrap();
+        assert_eq!(first.trace, again.trace, "seed {seed}");
+        assert_eq!(first.digest(), elsewhere.digest(), "seed {seed}");
+    }
+}
+
+#[test]
+fn what_struck_is_a_script_of_the_same_history() {
+    let stage = Stage::default();
+    for seed in 200..215 {
+        let plot = Plot::thrown(seed);
+        let first = stage.run(&plot);
+        let given = Plot { script: Script::Given(first.struck.clone()), ..plot };
+        assert_eq!(first.trace, stage.run(&given).trace, "seed {seed}");
+    }
+}
+
+#[test]
+fn two_hundred_histories_break_no_rule() {
+    let stage = Stage::default();
+    for seed in 1..=200 {
+        let outcome = stage.run(&Plot::thrown(seed));
+        assert_eq!(outcome.violations, [], "{}", faults::words::tell(&outcome));
+    }
+}

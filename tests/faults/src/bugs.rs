@@ -38,6 +38,9 @@ pub fn no_checksum(_: &crate::subscription::Won) -> bool {
 }
 "#;
 
+/// Where the copy's crates are.
+const DEEPER: &str = "bugs";
+
 const CHARGE: &str = "shared/src/billing/charge.rs";
 const RESOLVE: &str = "shared/src/billing/resolve.rs";
 const RECORD: &str = "shared/src/billing/record.rs";
@@ -276,17 +279,25 @@ pub fn hunt(most: u64, mut told: impl FnMut(&Caught)) -> io::Result<Vec<Caught>>
     Ok(all)
 }
 
+/// The copy's crates lie a directory deeper than the workspace's own: to cargo they are other packages, so that the two share
+/// what they depend on, and nothing else.
 fn copy_workspace(root: &Path, copy: &Path) -> io::Result<()> {
-    for name in ["Cargo.toml", "Cargo.lock", "events", "functions", "shared", "tests", "template.yaml"] {
-        copy_all(root, copy, Path::new(name))?;
+    let deeper = copy.join(DEEPER);
+    for name in ["events", "functions", "shared", "tests", "template.yaml"] {
+        copy_all(root, &deeper, Path::new(name))?;
     }
+    let mut workspace = fs::read_to_string(root.join("Cargo.toml"))?;
+    for place in ["shared\"", "functions/", "tests/"] {
+        workspace = workspace.replace(&format!("\"{place}"), &format!("\"{DEEPER}/{place}"));
+    }
+    write(&copy.join("Cargo.toml"), &workspace)?;
+    write(&copy.join("Cargo.lock"), &fs::read_to_string(root.join("Cargo.lock"))?)?;
     let text = fs::read_to_string(root.join("shared/src/lib.rs"))?;
-    write(&copy.join("shared/src/lib.rs"), &format!("{text}\npub mod bugs;\n"))?;
-    write(&copy.join("shared/src/bugs.rs"), SWITCH)?;
-    // A name of its own, so that it doesn't take the place of the program that runs.
+    write(&deeper.join("shared/src/lib.rs"), &format!("{text}\npub mod bugs;\n"))?;
+    write(&deeper.join("shared/src/bugs.rs"), SWITCH)?;
     let manifest = fs::read_to_string(root.join("tests/faults/Cargo.toml"))?;
     let binary = "\n[[bin]]\nname = \"faults-with-bugs\"\npath = \"src/main.rs\"\n";
-    write(&copy.join("tests/faults/Cargo.toml"), &(manifest + binary))
+    write(&deeper.join("tests/faults/Cargo.toml"), &(manifest + binary))
 }
 
 /// The files under `path`, with the bugs that belong there.
@@ -337,7 +348,17 @@ fn write(path: &Path, text: &str) -> io::Result<()> {
 
 fn build(copy: &Path, target: &Path) -> io::Result<PathBuf> {
     let status = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()))
-        .args(["build", "--quiet", "--locked", "--profile", "proof", "--package", "faults", "--bin", "faults-with-bugs"])
+        .args([
+            "build",
+            "--quiet",
+            "--locked",
+            "--profile",
+            "proof",
+            "--package",
+            "faults",
+            "--bin",
+            "faults-with-bugs",
+        ])
         .arg("--manifest-path")
         .arg(copy.join("Cargo.toml"))
         .env("CARGO_TARGET_DIR", target)

@@ -159,7 +159,8 @@ impl Stage {
             let time = Time::from(EPOCH);
             #[allow(clippy::expect_used)]
             let database = Database::memory().expect("an empty database");
-            let config = Config { seed: plot.seed, webhook_url: Some("http://webhook".to_owned()), ..Config::default() };
+            let config =
+                Config { seed: plot.seed, webhook_url: Some("http://webhook".to_owned()), ..Config::default() };
             let credentials = Credentials { key: config.imp_key.clone(), secret: config.imp_secret.clone() };
             let dice = Dice::new(plot.seed);
             let simulator = Simulator::new(config);
@@ -297,7 +298,8 @@ impl<'a> Show<'a> {
                 dunning: None,
             };
             let longer = Interval { unit: if interval.unit == Unit::Day { Unit::Week } else { Unit::Month }, count: 1 };
-            let plans = [("basic", plan("기본", 9_900, interval, trial_days)), ("plus", plan("더 큰 것", 14_900, longer, 0))];
+            let plans =
+                [("basic", plan("기본", 9_900, interval, trial_days)), ("plus", plan("더 큰 것", 14_900, longer, 0))];
             for (id, plan) in plans {
                 if let Ok(id) = id.parse() {
                     let _ = billing.put_plan(id, plan, None).await;
@@ -336,7 +338,10 @@ impl<'a> Show<'a> {
             }
             if now > rest_at {
                 let why = self.unquiet(now);
-                self.world.inner().rules.broken(Rule::Stuck, format!("not quiet {} days after the last fault: {why}", REST.as_hours() / 24));
+                self.world.inner().rules.broken(
+                    Rule::Stuck,
+                    format!("not quiet {} days after the last fault: {why}", REST.as_hours() / 24),
+                );
                 return self.at_rest().await;
             }
             let mut next = self.next_happening(now);
@@ -367,7 +372,10 @@ impl<'a> Show<'a> {
         }
         next.extend(self.next_tick);
         let soon = now.saturating_add(SignedDuration::from_millis(1)).unwrap_or(now);
-        next.into_iter().min().unwrap_or_else(|| now.saturating_add(SignedDuration::from_hours(6)).unwrap_or(now)).max(soon)
+        next.into_iter()
+            .min()
+            .unwrap_or_else(|| now.saturating_add(SignedDuration::from_hours(6)).unwrap_or(now))
+            .max(soon)
     }
 
     fn busy_workers(&self) -> u64 {
@@ -403,7 +411,11 @@ impl<'a> Show<'a> {
                 why.push(format!("{} is in flight", intent.merchant_uid));
             }
             if subscription.listed_at.is_some_and(|at| at <= now) {
-                why.push(format!("{id} ({}) is due since {}", subscription.status.word(), subscription.listed_at.unwrap_or_default()));
+                why.push(format!(
+                    "{id} ({}) is due since {}",
+                    subscription.status.word(),
+                    subscription.listed_at.unwrap_or_default()
+                ));
             }
             if subscription.window_opened_at.is_some() {
                 why.push(format!("a window of {id} wasn't looked at"));
@@ -520,7 +532,9 @@ impl<'a> Show<'a> {
         let body: Value = serde_json::from_str(&webhook.body).unwrap_or_default();
         let inner = self.world.inner();
         let payment = inner.iamport.books().payment(body["imp_uid"].as_str().unwrap_or_default());
-        payment.is_some_and(|payment| payment.cancellations.is_empty() && (payment.paid_at == Some(payment.started_at) || !payment.was_charged()))
+        payment.is_some_and(|payment| {
+            payment.cancellations.is_empty() && (payment.paid_at == Some(payment.started_at) || !payment.was_charged())
+        })
     }
 
     /// Somebody does something.
@@ -553,7 +567,8 @@ impl<'a> Show<'a> {
                     };
                     let opening = billing.open_checkout(request, None, "https://pay.example", life);
                     let Some(Ok(opened)) = shop.live(opening).await else { return };
-                    let (Opened::New(Session { id: session, .. }) | Opened::Repeat(Session { id: session, .. })) = opened;
+                    let (Opened::New(Session { id: session, .. }) | Opened::Repeat(Session { id: session, .. })) =
+                        opened;
                     sessions.lock().unwrap_or_else(std::sync::PoisonError::into_inner).insert(who, session);
                     trip.go(session, way).await;
                 });
@@ -736,7 +751,8 @@ async fn ask(billing: &Billing, id: SubscriptionId, ask: Ask, life: SignedDurati
         Ask::RefundPart | Ask::RefundAll => {
             let Ok(Some(seen)) = billing.store.subscription(id).await else { return "not read".to_owned() };
             let amount = (ask == Ask::RefundPart).then_some(Won::new(1_000));
-            let refund = RefundRequest { period: seen.paid_through.max(1), attempt: 1, amount, reason: "asked".to_owned() };
+            let refund =
+                RefundRequest { period: seen.paid_through.max(1), attempt: 1, amount, reason: "asked".to_owned() };
             return match billing.refund_charge(&refund, request).await {
                 Ok(_) => "done".to_owned(),
                 Err(error) => error.to_string(),

@@ -96,7 +96,8 @@ fn report(totals: &Totals, broken: &[Broken], json: bool, began: Instant) {
         println!("{}", explain(broken));
     }
     if broken.len() > MOST_TOLD {
-        let seeds: Vec<String> = broken.iter().skip(MOST_TOLD).take(50).map(|b| format!("{} {:?}", b.plot.seed, b.rules)).collect();
+        let seeds: Vec<String> =
+            broken.iter().skip(MOST_TOLD).take(50).map(|b| format!("{} {:?}", b.plot.seed, b.rules)).collect();
         println!("and {} more: {}", broken.len() - MOST_TOLD, seeds.join(", "));
     }
     if !json {

@@ -147,7 +147,8 @@ pub fn explain(broken: &Broken) -> String {
     let stage = Stage::default();
     let outcome = stage.run(&broken.plot);
     let (plot, outcome) = shrink(&stage, &broken.plot, outcome);
-    let mut text = format!("seed {}, shrunk to {} faults and {} deeds:\n", plot.seed, outcome.struck.len(), plot.life.deeds.len());
+    let mut text =
+        format!("seed {}, shrunk to {} faults and {} deeds:\n", plot.seed, outcome.struck.len(), plot.life.deeds.len());
     for (_, at, deed) in &plot.life.deeds {
         text.push_str(&format!("  after {} s: {deed:?}\n", at.as_secs()));
     }

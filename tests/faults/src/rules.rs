@@ -138,7 +138,10 @@ impl Rules {
         match &subscription.in_flight {
             Some(intent) if intent.merchant_uid.to_string() == uid => {
                 if body["amount"].as_u64() != Some(intent.amount.get()) {
-                    self.broken(Rule::IntentBeforeEffect, format!("{uid}: {} was asked for, not {}", body["amount"], intent.amount));
+                    self.broken(
+                        Rule::IntentBeforeEffect,
+                        format!("{uid}: {} was asked for, not {}", body["amount"], intent.amount),
+                    );
                 }
             }
             _ => self.broken(Rule::IntentBeforeEffect, format!("{uid} was asked for, and is not in flight")),
@@ -171,8 +174,12 @@ impl Rules {
         for other in known {
             self.broken(Rule::NewAttemptBeforeProof, format!("{uid} was asked for while {other} is paid"));
         }
-        let on_the_way: Vec<String> =
-            self.on_the_way.iter().filter(|(other, n)| **n > 0 && **other != uid && same_period(other, id, period)).map(|(other, _)| other.clone()).collect();
+        let on_the_way: Vec<String> = self
+            .on_the_way
+            .iter()
+            .filter(|(other, n)| **n > 0 && **other != uid && same_period(other, id, period))
+            .map(|(other, _)| other.clone())
+            .collect();
         for other in on_the_way {
             self.broken(Rule::NewAttemptBeforeProof, format!("{uid} was asked for while {other} is on its way"));
         }
@@ -226,7 +233,10 @@ impl Rules {
             self.broken(Rule::IllegalTransition, format!("{id}: {} after {}", is.status.word(), was.status.word()));
         }
         if is.paid_through < was.paid_through {
-            self.broken(Rule::TornSettlement, format!("{id}: paid through {} after {}", is.paid_through, was.paid_through));
+            self.broken(
+                Rule::TornSettlement,
+                format!("{id}: paid through {} after {}", is.paid_through, was.paid_through),
+            );
         }
         let is_in_flight = is.in_flight.as_ref().map(|intent| intent.merchant_uid);
         match (was.in_flight, is_in_flight) {
@@ -242,7 +252,11 @@ impl Rules {
             }
             (Some(_) | None, Some(_)) | (None, None) => (),
         }
-        if was.in_flight.is_some() && is_in_flight == was.in_flight && was.status != is.status && is.status != Status::NeedsReview {
+        if was.in_flight.is_some()
+            && is_in_flight == was.in_flight
+            && was.status != is.status
+            && is.status != Status::NeedsReview
+        {
             self.broken(Rule::DoubtBlocks, format!("{id} became {} with a charge in flight", is.status.word()));
         }
     }
@@ -253,7 +267,10 @@ impl Rules {
         if through != is.paid_through {
             self.broken(
                 Rule::TornSettlement,
-                format!("{}: the ledger is paid through {through}, the subscription through {}", is.id, is.paid_through),
+                format!(
+                    "{}: the ledger is paid through {through}, the subscription through {}",
+                    is.id, is.paid_through
+                ),
             );
         }
     }
@@ -264,14 +281,17 @@ impl Rules {
             ChargeStatus::Paid(paid) => match iamport.books().payment(paid.imp_uid.as_str()) {
                 Some(payment) if payment.was_charged() && payment.order.merchant_uid == uid => {
                     if payment.order.amount != charge.amount.get() {
-                        let what = format!("{uid}: {} was paid, the ledger has {}", payment.order.amount, charge.amount);
+                        let what =
+                            format!("{uid}: {} was paid, the ledger has {}", payment.order.amount, charge.amount);
                         self.broken(Rule::WrongAmount, what);
                     }
                     if payment.cancel_amount() < charge.refunded.get() {
                         self.broken(Rule::Refund, format!("{uid}: the ledger gave back more than I'mport did"));
                     }
                 }
-                Some(_) | None => self.broken(Rule::WithoutProof, format!("{uid} is paid in the ledger, not at I'mport")),
+                Some(_) | None => {
+                    self.broken(Rule::WithoutProof, format!("{uid} is paid in the ledger, not at I'mport"))
+                }
             },
             ChargeStatus::Declined { .. } => {
                 let paid = iamport.books().payments_of(&uid).find(|payment| payment.was_paid());
@@ -279,12 +299,18 @@ impl Rules {
                     self.broken(Rule::WithoutProof, format!("{uid} is declined in the ledger, and paid at I'mport"));
                 }
                 if self.on_the_way.get(&uid).is_some_and(|n| *n > 0) {
-                    self.broken(Rule::WithoutProof, format!("{uid} is declined in the ledger, and on its way to I'mport"));
+                    self.broken(
+                        Rule::WithoutProof,
+                        format!("{uid} is declined in the ledger, and on its way to I'mport"),
+                    );
                 }
             }
             ChargeStatus::Credited => (),
         }
-        let settled = copy.accounts[&charge.subscription].charges.values().filter(|c| c.is_settled() && c.period == charge.period);
+        let settled = copy.accounts[&charge.subscription]
+            .charges
+            .values()
+            .filter(|c| c.is_settled() && c.period == charge.period);
         if settled.count() > 1 {
             self.broken(Rule::DoubleCharge, format!("{uid}: its period is settled two times in the ledger"));
         }
@@ -294,7 +320,9 @@ impl Rules {
     pub fn at_rest(&mut self, copy: &Copy, iamport: &Simulator, policy: &Policy, now: Timestamp) {
         let mut standing: BTreeMap<(SubscriptionId, u32), Vec<String>> = BTreeMap::new();
         for payment in iamport.books().payments().iter().filter(|payment| payment.was_charged()) {
-            let Ok(MerchantUid { subscription, purpose: Purpose::Charge { period, .. } }) = payment.order.merchant_uid.parse() else {
+            let Ok(MerchantUid { subscription, purpose: Purpose::Charge { period, .. } }) =
+                payment.order.merchant_uid.parse()
+            else {
                 continue;
             };
             if self.wrong_amounts.contains(&subscription) {
@@ -307,16 +335,28 @@ impl Rules {
                 account.charges.values().find(|c| c.payment().is_some_and(|p| p.imp_uid.as_str() == payment.imp_uid))
             });
             match entry {
-                None => self.broken(Rule::Forgotten, format!("{} ({}) is paid at I'mport, and not in the ledger", payment.order.merchant_uid, payment.imp_uid)),
+                None => self.broken(
+                    Rule::Forgotten,
+                    format!(
+                        "{} ({}) is paid at I'mport, and not in the ledger",
+                        payment.order.merchant_uid, payment.imp_uid
+                    ),
+                ),
                 Some(charge) if charge.refunded.get() != payment.cancel_amount() => {
-                    let what = format!("{}: I'mport gave back {}, the ledger has {}", payment.imp_uid, payment.cancel_amount(), charge.refunded);
+                    let what = format!(
+                        "{}: I'mport gave back {}, the ledger has {}",
+                        payment.imp_uid,
+                        payment.cancel_amount(),
+                        charge.refunded
+                    );
                     self.broken(Rule::Refund, what);
                 }
                 Some(_) => (),
             }
             let decided: u64 = self.decided.get(&payment.imp_uid).map_or(0, |decided| decided.values().sum());
             if decided != payment.cancel_amount() {
-                let what = format!("{}: {decided} were to go back, and {} did", payment.imp_uid, payment.cancel_amount());
+                let what =
+                    format!("{}: {decided} were to go back, and {} did", payment.imp_uid, payment.cancel_amount());
                 self.broken(Rule::Refund, what);
             }
         }
@@ -330,7 +370,10 @@ impl Rules {
             let refunds: u64 = account.refunds.values().map(|refund| refund.amount.get()).sum();
             let refunded: u64 = account.charges.values().map(|charge| charge.refunded.get()).sum();
             if refunds != refunded {
-                self.broken(Rule::Refund, format!("{id}: refunds of {refunds} in the ledger, {refunded} of its charges"));
+                self.broken(
+                    Rule::Refund,
+                    format!("{id}: refunds of {refunds} in the ledger, {refunded} of its charges"),
+                );
             }
             if self.wrong_amounts.contains(id) {
                 if subscription.status != Status::NeedsReview {
@@ -368,7 +411,11 @@ fn is_forgotten(subscription: &Subscription, policy: &Policy, now: Timestamp) ->
 }
 
 fn of_period(iamport: &Simulator, id: SubscriptionId, period: u32) -> impl Iterator<Item = &Payment> {
-    iamport.books().payments().iter().filter(move |payment| payment.was_charged() && same_period(&payment.order.merchant_uid, id, period))
+    iamport
+        .books()
+        .payments()
+        .iter()
+        .filter(move |payment| payment.was_charged() && same_period(&payment.order.merchant_uid, id, period))
 }
 
 fn same_period(uid: &str, id: SubscriptionId, period: u32) -> bool {

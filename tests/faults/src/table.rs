@@ -149,7 +149,9 @@ impl Copy {
 /// DynamoDB's JSON as plain JSON.
 fn plain_item(item: &Value) -> Value {
     match item {
-        Value::Object(fields) => Value::Object(fields.iter().map(|(name, value)| (name.clone(), plain(value))).collect()),
+        Value::Object(fields) => {
+            Value::Object(fields.iter().map(|(name, value)| (name.clone(), plain(value))).collect())
+        }
         _ => Value::Null,
     }
 }

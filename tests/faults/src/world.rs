@@ -67,7 +67,14 @@ pub struct Inner {
 
 impl World {
     /// A world that begins now.
-    pub fn new(time: Time, dice: Dice, script: Script, rough: bool, database: Database, iamport: Simulator) -> Arc<Self> {
+    pub fn new(
+        time: Time,
+        dice: Dice,
+        script: Script,
+        rough: bool,
+        database: Database,
+        iamport: Simulator,
+    ) -> Arc<Self> {
         Arc::new(Self {
             time,
             dice,
@@ -171,7 +178,11 @@ impl World {
     }
 
     /// Lets I'mport answer a request, with this fault of its own. `None`: the connection was cut.
-    pub fn at_iamport(&self, request: &http::Request<Bytes>, fault: Option<simulator::Fault>) -> Option<http::Response<Bytes>> {
+    pub fn at_iamport(
+        &self,
+        request: &http::Request<Bytes>,
+        fault: Option<simulator::Fault>,
+    ) -> Option<http::Response<Bytes>> {
         let now = self.time.now();
         let mut inner = self.inner();
         inner.iamport.faults().clear();

@@ -8,7 +8,7 @@ use faults::script::Script;
 #[test]
 fn the_same_seed_is_the_same_history() {
     let stage = Stage::default();
-    for seed in 100..120 {
+    for seed in 100..106 {
         let first = stage.run(&Plot::thrown(seed));
         // After others, and on another stage.
         let again = stage.run(&Plot::thrown(seed));
@@ -21,7 +21,7 @@ fn the_same_seed_is_the_same_history() {
 #[test]
 fn what_struck_is_a_script_of_the_same_history() {
     let stage = Stage::default();
-    for seed in 200..215 {
+    for seed in 200..205 {
         let plot = Plot::thrown(seed);
         let first = stage.run(&plot);
         let given = Plot { script: Script::Given(first.struck.clone()), ..plot };
@@ -30,9 +30,9 @@ fn what_struck_is_a_script_of_the_same_history() {
 }
 
 #[test]
-fn two_hundred_histories_break_no_rule() {
+fn thirty_histories_break_no_rule() {
     let stage = Stage::default();
-    for seed in 1..=200 {
+    for seed in 1..=30 {
         let outcome = stage.run(&Plot::thrown(seed));
         assert_eq!(outcome.violations, [], "{}", faults::words::tell(&outcome));
     }

@@ -40,7 +40,8 @@ impl HttpConnector for ToTable {
         HttpConnectorFuture::new(async move {
             let target = request.headers().get("x-amz-target").unwrap_or_default();
             let operation = target.rsplit('.').next().unwrap_or_default().to_owned();
-            let body = request.body().bytes().map(|bytes| String::from_utf8_lossy(bytes).into_owned()).unwrap_or_default();
+            let body =
+                request.body().bytes().map(|bytes| String::from_utf8_lossy(bytes).into_owned()).unwrap_or_default();
             match Actor::me() {
                 Some(me) => ask(&me, operation, body).await,
                 None => Err(cut()),

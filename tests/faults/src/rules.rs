@@ -108,7 +108,7 @@ impl Rules {
         }
     }
 
-    /// I'mport will take another amount for `uid` than it is asked for.
+    /// I'mport has taken another amount for `uid` than it was asked for.
     pub fn takes_wrong_amount(&mut self, uid: &str) {
         if let Ok(name) = uid.parse::<MerchantUid>() {
             self.wrong_amounts.insert(name.subscription);

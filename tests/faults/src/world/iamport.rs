@@ -194,8 +194,18 @@ async fn struck(
             wrong["amount"] = amount.into();
             let mut mangled = request.clone();
             *mangled.body_mut() = Bytes::from(wrong.to_string());
-            world.inner().rules.takes_wrong_amount(uid(body));
-            at_iamport(world, kind, &mangled, body, None)
+            let answer = at_iamport(world, kind, &mangled, body, None);
+            let mut inner = world.inner();
+            let super::Inner { rules, iamport, .. } = &mut *inner;
+            // Where the charge was refused or declined, nothing was taken.
+            if iamport
+                .books()
+                .payments_of(uid(body))
+                .any(|payment| payment.was_paid() && payment.order.amount == amount)
+            {
+                rules.takes_wrong_amount(uid(body));
+            }
+            answer
         }
         // DynamoDB's.
         Fault::Throttle | Fault::Conflict => Err(lost()),

@@ -11,7 +11,7 @@
 //! 3. **The send deadline**: a worker that was held up for longer than [`SEND_WITHIN`] since its claim does not send. So
 //!    nothing leaves late, after others have concluded that nothing will.
 //! 4. **`again`**. *Crash before, during or after*: in flight, and looked up. An answer counts as proof only where it
-//!    says `paid` or `failed`; a refusal only after a look-up that shows nothing paid.
+//!    says `paid` or `failed`; a refusal only with a look-up that shows every send failed, or none after the settle delay.
 //! 5. **Settle**: subscription and ledger in one transaction. *Crash before*: in flight, looked up, settled then.
 //!    *Crash after*: done.
 //!
@@ -132,8 +132,13 @@ impl Billing {
         let message: String = message.chars().take(200).collect();
         match self.iamport.payments_of(intent.merchant_uid).await.map(weigh) {
             Ok(Evidence::Paid(first, others)) => self.settle_all_paid(claimed, intent, &first, &others).await,
-            Ok(Evidence::Nothing | Evidence::Failed { .. }) => {
+            Ok(Evidence::Failed { count, .. }) if count >= claimed.sends => {
                 self.settle(claimed, intent.merchant_uid, Proof::Declined { reason: message, imp_uid: None }).await
+            }
+            // Perhaps refused because the name is taken, by a payment that I'mport doesn't show yet: the network may have
+            // delivered the request two times, or an earlier send.
+            Ok(Evidence::Nothing | Evidence::Failed { .. }) => {
+                self.doubt(claimed, false, Some(message), "refused, and no trace within the settle delay").await
             }
             Ok(Evidence::Undecided) => {
                 self.doubt(claimed, false, Some(message), "refused, with a payment undecided").await

@@ -32,7 +32,10 @@ impl Billing {
             }
             Ok(Evidence::Failed { .. }) => self.doubt(seen, false, refusal, "one send failed, another is open").await,
             Ok(Evidence::Nothing) => match refusal {
-                Some(reason) => self.settle(seen, intent.merchant_uid, Proof::Declined { reason, imp_uid: None }).await,
+                Some(reason) if settled => {
+                    self.settle(seen, intent.merchant_uid, Proof::Declined { reason, imp_uid: None }).await
+                }
+                Some(_) => self.doubt(seen, false, refusal, "refused, and no trace within the settle delay").await,
                 None if unsent && seen.sends <= 1 || settled => self.send_again(seen, &intent).await,
                 None => self.doubt(seen, unsent, None, "no trace at I'mport, within the settle delay").await,
             },

@@ -13,8 +13,10 @@ use super::step::{Policy, after};
 use super::won::Won;
 use super::{Doubt, Status, Subscription};
 
-/// When an attempt in doubt is looked up, counted from its last send; then once a day.
-pub const LOOKS: [SignedDuration; 2] = [SignedDuration::from_mins(5), SignedDuration::from_hours(1)];
+/// When an attempt in doubt is looked up, counted from its last send: the second look comes right after the settle delay.
+/// Then once a day.
+pub const LOOKS: [SignedDuration; 3] =
+    [SignedDuration::from_mins(5), SignedDuration::from_mins(11), SignedDuration::from_hours(1)];
 /// How long we look before it goes to a person.
 pub const LOOK_FOR: SignedDuration = SignedDuration::from_hours(7 * 24);
 
@@ -205,7 +207,7 @@ impl Subscription {
         let looks = self.doubt.as_ref().filter(|doubt| doubt.next_look > claimed_at).map_or(0, |doubt| doubt.looks + 1);
         let planned = match LOOKS.get(looks as usize) {
             Some(delay) => after(claimed_at, *delay),
-            None => after(claimed_at, SignedDuration::from_hours(24 * i64::from(looks - 1))),
+            None => after(claimed_at, SignedDuration::from_hours(24 * i64::from(looks - 2))),
         };
         // A look that comes late is not followed by a burst of those that it missed.
         let next_look = planned.max(after(now, LOOKS[0]));

@@ -29,7 +29,7 @@ pub enum Fault {
     NotSent,
     /// The client gives up, and so many seconds later it happens after all.
     Late(u32),
-    /// The request arrives two times. The second answer is heard; of `again`, the first.
+    /// The request arrives two times. The second answer is heard.
     Twice,
     /// The worker stands still for so many seconds, then goes on as if nothing had been.
     FreezeBefore(u32),

@@ -158,11 +158,8 @@ async fn struck(
             Err(lost())
         }
         Fault::Twice => {
-            let first = carry_out(None);
-            let second = world.at_iamport(request, None).ok_or_else(lost);
-            // A refusal of the copy, heard while I'mport doesn't show the payment yet, would pass for a decline: the one known
-            // gap of the protocol, outside of these bounds.
-            if kind == Kind::Again { first } else { second }
+            let _ = carry_out(None);
+            world.at_iamport(request, None).ok_or_else(lost)
         }
         Fault::FreezeBefore(s) => {
             me.freeze(Duration::from_secs(s.into())).await;

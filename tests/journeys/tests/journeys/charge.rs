@@ -3,8 +3,9 @@
 use jiff::SignedDuration;
 use journeys::{World, monthly, no_money, seoul};
 use maedal::billing::{Charged, Worked};
+use maedal::iamport::Again;
 use maedal::store::Guard;
-use maedal::subscription::{CLAIMS_A_DAY, Status, Won};
+use maedal::subscription::{CLAIMS_A_DAY, MerchantUid, Status, Won};
 use serde_json::json;
 use simulator::{Call, Fault, Rule};
 
@@ -100,6 +101,31 @@ async fn an_attempt_whose_answer_was_lost_is_resolved_by_its_own_name() {
     world.live_until(seoul("2026-12-23T10:08")).await;
     assert_eq!(world.outcomes(id).await, ["paid", "paid"]);
     assert!(world.ledger(id).await.charges[1].was_in_doubt);
+    assert_eq!(world.payments(), 2);
+    world.reconciled(&[id]).await;
+}
+
+/// Rule 3: the network delivered the request two times, the copy is refused, and I'mport doesn't show the payment yet.
+#[tokio::test]
+async fn a_refusal_proves_nothing_while_imports_books_may_lag() {
+    let world = World::new().await;
+    let id = world.subscribed("coffee").await;
+    world.stack.clock.set(seoul("2026-12-23T10:01"));
+    world.fault(Rule::always(Fault::WebhookLost).on(Call::Webhook));
+    world.fault(Rule::always(Fault::LookupMiss(SignedDuration::from_mins(4))).on(Call::Lookup));
+    let again = Again {
+        customer_uid: &id.to_string().parse().unwrap(),
+        merchant_uid: MerchantUid::charge(id, 2, 1),
+        amount: Won::new(9_900),
+        name: "매달 커피",
+        tax_free: None,
+    };
+    world.stack.billing.iamport.again(&again).await.unwrap();
+    let charged = world.stack.billing.work(&world.due(id).await).await.unwrap();
+    assert!(matches!(charged, Worked::Charged(Charged::InDoubt(_))), "{charged:?}");
+
+    world.live_until(seoul("2026-12-26T12:00")).await;
+    assert_eq!(world.outcomes(id).await, ["paid", "paid"]);
     assert_eq!(world.payments(), 2);
     world.reconciled(&[id]).await;
 }

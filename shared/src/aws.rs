@@ -3,6 +3,7 @@
 //! `aws-config` is left out on purpose. A Lambda's credentials and region are in its environment, and the rest of the
 //! chain (SSO, STS, IMDS) is code to load at every cold start that nothing here would use.
 
+use std::sync::LazyLock;
 use std::time::Duration;
 
 use aws_credential_types::Credentials;
@@ -22,6 +23,7 @@ pub struct Aws {
     region: String,
     credentials: Credentials,
     endpoint: Option<String>,
+    http_client: SharedHttpClient,
 }
 
 impl Aws {
@@ -40,6 +42,7 @@ impl Aws {
                 "environment",
             ),
             endpoint: var("AWS_ENDPOINT_URL"),
+            http_client: HTTP_CLIENT.clone(),
         })
     }
 
@@ -49,12 +52,13 @@ impl Aws {
             region: "ap-northeast-2".to_owned(),
             credentials: Credentials::new("local", "local", None, None, "local"),
             endpoint: Some(endpoint.into()),
+            http_client: http_client(),
         }
     }
 
     /// A DynamoDB client. `AWS_ENDPOINT_URL_DYNAMODB` moves it alone.
     pub fn dynamodb(&self) -> aws_sdk_dynamodb::Client {
-        self.dynamodb_over(http_client())
+        self.dynamodb_over(self.http_client.clone())
     }
 
     /// As [`Aws::dynamodb`], over another HTTP client: the seam for proofs.
@@ -76,7 +80,7 @@ impl Aws {
             .behavior_version(aws_sdk_sqs::config::BehaviorVersion::latest())
             .region(aws_sdk_sqs::config::Region::new(self.region.clone()))
             .credentials_provider(self.credentials.clone())
-            .http_client(http_client())
+            .http_client(self.http_client.clone())
             .retry_config(RetryConfig::standard())
             .timeout_config(timeouts());
         config.set_endpoint_url(std::env::var("AWS_ENDPOINT_URL_SQS").ok().or_else(|| self.endpoint.clone()));
@@ -89,7 +93,7 @@ impl Aws {
             .behavior_version(aws_sdk_eventbridge::config::BehaviorVersion::latest())
             .region(aws_sdk_eventbridge::config::Region::new(self.region.clone()))
             .credentials_provider(self.credentials.clone())
-            .http_client(http_client())
+            .http_client(self.http_client.clone())
             .retry_config(RetryConfig::standard())
             .timeout_config(timeouts());
         config.set_endpoint_url(std::env::var("AWS_ENDPOINT_URL_EVENTBRIDGE").ok().or_else(|| self.endpoint.clone()));
@@ -102,7 +106,7 @@ impl Aws {
             .behavior_version(aws_sdk_secretsmanager::config::BehaviorVersion::latest())
             .region(aws_sdk_secretsmanager::config::Region::new(self.region.clone()))
             .credentials_provider(self.credentials.clone())
-            .http_client(http_client())
+            .http_client(self.http_client.clone())
             .retry_config(RetryConfig::standard())
             .timeout_config(timeouts());
         config
@@ -122,7 +126,10 @@ pub fn install_crypto() {
     let _ = rustls::crypto::ring::default_provider().install_default();
 }
 
-/// The HTTP client that every AWS client here uses.
+/// One for all AWS clients of a function, since each reads all of the system's certificates.
+static HTTP_CLIENT: LazyLock<SharedHttpClient> = LazyLock::new(http_client);
+
+/// An HTTP client for the AWS SDK.
 pub fn http_client() -> SharedHttpClient {
     install_crypto();
     Builder::new().tls_provider(tls::Provider::Rustls(tls::rustls_provider::CryptoMode::Ring)).build_https()

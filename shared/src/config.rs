@@ -90,9 +90,6 @@ pub enum ConfigError {
         /// What it can be.
         rule: &'static str,
     },
-    /// The HTTP client could not be made.
-    #[error("the HTTP client could not be made: {0}")]
-    Http(#[from] reqwest::Error),
 }
 
 fn var(name: &'static str) -> Option<String> {
@@ -234,6 +231,6 @@ pub fn billing_without_iamport() -> Result<Billing, ConfigError> {
 fn billing_with(vault: impl Vault) -> Result<Billing, ConfigError> {
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
     let url = var("IAMPORT_URL").unwrap_or_else(|| PRODUCTION_URL.to_owned());
-    let iamport = Iamport::new(url, vault, Arc::new(Https::new()?), clock.clone());
+    let iamport = Iamport::new(url, vault, Arc::new(Https::new()), clock.clone());
     Ok(Billing { store: store()?, iamport, clock, policy: policy()?, ids: Ids::random() })
 }

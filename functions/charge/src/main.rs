@@ -9,5 +9,6 @@ use lambda_runtime::{Error, LambdaEvent, run, service_fn};
 async fn main() -> Result<(), Error> {
     maedal::telemetry::start();
     let app = App { billing: Arc::new(maedal::config::billing()?) };
+    app.billing.warm_up().await;
     run(service_fn(async |event: LambdaEvent<_>| Ok::<_, Error>(handle(&app, event.payload).await))).await
 }

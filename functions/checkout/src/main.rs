@@ -15,5 +15,6 @@ async fn main() -> Result<(), lambda_http::Error> {
         site: config::site()?,
         links: Arc::new(config::links()?),
     };
+    app.billing.warm_up_table().await;
     lambda_http::run(service_fn(|request| async move { Ok::<_, Infallible>(handle(app, request).await) })).await
 }

@@ -11,5 +11,6 @@ use maedal::{config, telemetry};
 async fn main() -> Result<(), lambda_http::Error> {
     telemetry::start();
     let app = &App { billing: Arc::new(config::billing()?), site: config::site()? };
+    app.billing.warm_up().await;
     lambda_http::run(service_fn(|request| async move { Ok::<_, Infallible>(handle(app, request).await) })).await
 }

@@ -16,5 +16,6 @@ async fn main() -> Result<(), lambda_http::Error> {
         links: Arc::new(config::links()?),
         token: config::api_token()?.map(|token| Arc::new(ApiToken::new(token))),
     };
+    app.billing.warm_up_table().await;
     lambda_http::run(service_fn(|request| async move { Ok::<_, Infallible>(handle(app, request).await) })).await
 }

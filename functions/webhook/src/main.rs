@@ -16,5 +16,6 @@ async fn main() -> Result<(), Error> {
         queue: Arc::new(Sqs::new(Aws::from_env()?.sqs(), config::needed("QUEUE_URL")?)),
         recent: Recent::default(),
     };
+    app.billing.warm_up().await;
     run(service_fn(async |request: Request| Ok::<_, Error>(handle(&app, request).await))).await
 }

@@ -20,6 +20,7 @@ mod refund;
 mod refund_charge;
 mod resolve;
 mod verify;
+mod warm_up;
 mod work;
 
 use std::sync::Arc;

@@ -68,6 +68,11 @@ struct Page {
 }
 
 impl Iamport {
+    /// Opens the connection, and has a token ready.
+    pub async fn warm_up(&self) -> Result<(), CallError> {
+        self.token().await.map(drop)
+    }
+
     /// Charges a billing key. Not idempotent: whoever calls it has stored its intent before.
     pub async fn again(&self, again: &Again<'_>) -> Result<Answer<IamportPayment>, CallError> {
         if again.name.chars().count() > 40 {

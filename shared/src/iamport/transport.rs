@@ -3,6 +3,7 @@
 use std::fmt::Debug;
 use std::future::Future;
 use std::pin::Pin;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
@@ -32,20 +33,27 @@ const LONGEST_ANSWER: usize = 4 * 1024 * 1024;
 /// A connection that takes longer than this is not worth waiting for.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// The real one.
-#[derive(Debug, Clone)]
-pub struct Https(reqwest::Client);
+/// The real one. It is made at the first call, since that reads all of the system's certificates.
+#[derive(Debug, Clone, Default)]
+pub struct Https(Arc<OnceLock<reqwest::Client>>);
 
 impl Https {
     /// A client with its own connection pool.
-    pub fn new() -> Result<Self, reqwest::Error> {
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    fn client(&self) -> Result<&reqwest::Client, reqwest::Error> {
+        if let Some(client) = self.0.get() {
+            return Ok(client);
+        }
         crate::aws::install_crypto();
         let client = reqwest::Client::builder()
             .connect_timeout(CONNECT_TIMEOUT)
             .redirect(reqwest::redirect::Policy::none())
             .tcp_nodelay(true)
             .build()?;
-        Ok(Self(client))
+        Ok(self.0.get_or_init(|| client))
     }
 }
 
@@ -56,10 +64,11 @@ impl Transport for Https {
             let lost = |e: reqwest::Error| TransportError::Lost(e.without_url().to_string());
             let mut request = reqwest::Request::try_from(request).map_err(not_sent)?;
             *request.timeout_mut() = Some(timeout);
-            let mut response = self.0.execute(request).await.map_err(|e| match e.is_connect() {
-                true => not_sent(e),
-                false => lost(e),
-            })?;
+            let mut response =
+                self.client().map_err(not_sent)?.execute(request).await.map_err(|e| match e.is_connect() {
+                    true => not_sent(e),
+                    false => lost(e),
+                })?;
             let mut body = BytesMut::new();
             while let Some(chunk) = response.chunk().await.map_err(lost)? {
                 if body.len() + chunk.len() > LONGEST_ANSWER {

@@ -98,6 +98,11 @@ impl Store {
         self.get(&Key::subscription(id), TASK).await?.map(|item| from_item(item, TASK)).transpose()
     }
 
+    /// Opens the connection: reads a subscription that nobody has.
+    pub async fn warm_up(&self) -> Result<(), StoreError> {
+        self.get(&Key::subscription(SubscriptionId::new(ulid::Ulid::nil())), "open a connection").await.map(drop)
+    }
+
     /// The buyer's data; empty where it was erased.
     pub async fn buyer(&self, id: SubscriptionId) -> Result<Buyer, StoreError> {
         const TASK: &str = "read a buyer";

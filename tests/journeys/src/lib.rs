@@ -133,7 +133,7 @@ impl World {
     pub async fn live_until(&self, end: Timestamp) {
         loop {
             let now = self.stack.clock.now();
-            let next = self.stack.next_happening().await.expect("the table answers").unwrap_or(end);
+            let next = self.stack.next_happening().expect("the table answers").unwrap_or(end);
             if next >= end || now >= end {
                 return self.at(end).await;
             }
@@ -151,7 +151,7 @@ impl World {
             let iamport = self.stack.iamport();
             (iamport.config().imp_key.clone(), iamport.config().imp_secret.clone())
         };
-        let transport = FatedTransport { inner: Https::new().expect("a client"), fate: fate.clone() };
+        let transport = FatedTransport { inner: Https::new(), fate: fate.clone() };
         let clock = self.stack.clock.clone();
         Billing {
             store: Store::new(client, sandbox::stack::TABLE),

@@ -41,7 +41,7 @@ pub async fn billing() -> Result<Arc<Billing>, Error> {
     let clock = Arc::new(TestClock::at(NOW.parse::<Timestamp>()?));
     let credentials = Credentials { key: "key".to_owned(), secret: "secret".to_owned() };
     // Port 9 discards; nobody listens there.
-    let iamport = Iamport::new("http://127.0.0.1:9", credentials, Arc::new(Https::new()?), clock.clone());
+    let iamport = Iamport::new("http://127.0.0.1:9", credentials, Arc::new(Https::new()), clock.clone());
     let store = Store::new(client, "maedal");
     Ok(Arc::new(Billing { store, iamport, clock, policy: Policy::default(), ids: Ids::seeded(1) }))
 }

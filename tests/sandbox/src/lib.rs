@@ -4,6 +4,8 @@
 
 pub mod books;
 pub mod buyer;
+pub mod crowd;
+mod due;
 pub mod gateway;
 pub mod outbox;
 pub mod play;

@@ -38,6 +38,8 @@ pub enum PlayError {
     Start(StartError),
     /// The table failed, which it has no reason to here.
     Store(StoreError),
+    /// The database could not be looked into.
+    Database(dynoxide::DynoxideError),
     /// A server did not answer.
     Http(reqwest::Error),
 }
@@ -47,6 +49,7 @@ impl std::fmt::Display for PlayError {
         match self {
             Self::Start(e) => e.fmt(f),
             Self::Store(e) => e.fmt(f),
+            Self::Database(e) => write!(f, "the sandbox's database could not be read: {e}"),
             Self::Http(e) => write!(f, "a server of the sandbox did not answer: {e}"),
         }
     }
@@ -66,6 +69,12 @@ impl From<StoreError> for PlayError {
     }
 }
 
+impl From<dynoxide::DynoxideError> for PlayError {
+    fn from(e: dynoxide::DynoxideError) -> Self {
+        Self::Database(e)
+    }
+}
+
 impl From<reqwest::Error> for PlayError {
     fn from(e: reqwest::Error) -> Self {
         Self::Http(e)
@@ -81,6 +90,7 @@ pub async fn play(life: Life, progress: impl Fn(f64)) -> Result<(Report, Vec<Acc
     let start = date(2026, 11, 23).at(10, 0, 0, 0).to_zoned(SEOUL).map_or(Timestamp::UNIX_EPOCH, |z| z.timestamp());
     let options = Options { now: start, seed: Some(life.seed), ..Options::default() };
     let stack = Stack::start(options, |_| axum::Router::new()).await?;
+    stack.stop_stream()?;
     let mut town = Town::new(&stack, life)?;
     town.open_shop().await?;
     if life.faults {
@@ -90,7 +100,7 @@ pub async fn play(life: Life, progress: impl Fn(f64)) -> Result<(Report, Vec<Acc
     let end = in_seoul(start).saturating_add(i64::from(life.months).months()).timestamp();
     let mut arrivals = town.arrivals(start, end);
     loop {
-        let mut next = stack.next_happening().await?.unwrap_or(end).min(end);
+        let mut next = stack.next_happening()?.unwrap_or(end).min(end);
         if let Some(arrival) = arrivals.last() {
             next = next.min(*arrival);
         }
@@ -109,8 +119,9 @@ pub async fn play(life: Life, progress: impl Fn(f64)) -> Result<(Report, Vec<Acc
 
     stack.iamport().faults().clear();
     let last = end.saturating_add(REST).unwrap_or(Timestamp::MAX);
-    while !town.is_at_rest().await? {
-        let next = stack.next_happening().await?.unwrap_or(last);
+    let mut restless = town.sessions.clone();
+    while !town.is_at_rest(&mut restless).await? {
+        let next = stack.next_happening()?.unwrap_or(last);
         if next >= last {
             break;
         }
@@ -269,16 +280,20 @@ impl<'a> Town<'a> {
         }
     }
 
-    async fn is_at_rest(&self) -> Result<bool, PlayError> {
+    /// Whether all is settled; `restless` loses those that are. Nothing goes wrong any more, so what is settled stays so.
+    async fn is_at_rest(&self, restless: &mut Vec<SubscriptionId>) -> Result<bool, PlayError> {
         let now = self.stack.clock.now();
+        *restless = accounts(self.stack, restless)
+            .await?
+            .into_iter()
+            .filter(|Account { subscription, ledger }| {
+                let in_doubt = subscription.in_flight.is_some() && subscription.review.is_none();
+                in_doubt || ledger.charges.iter().any(|charge| charge.refund.is_some())
+            })
+            .map(|account| account.subscription.id)
+            .collect();
         let quiet = self.stack.queue.is_empty() && self.stack.iamport().next_happening().is_none_or(|next| next > now);
-        for account in accounts(self.stack, &self.sessions).await? {
-            let open = account.subscription.in_flight.is_some() && account.subscription.review.is_none();
-            if open || account.ledger.charges.iter().any(|charge| charge.refund.is_some()) {
-                return Ok(false);
-            }
-        }
-        Ok(quiet)
+        Ok(quiet && restless.is_empty())
     }
 }
 

@@ -8,6 +8,8 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use aws_lambda_events::sqs::{SqsEvent, SqsMessage};
+use dynoxide::actions::create_table::StreamSpecification;
+use dynoxide::actions::update_table::UpdateTableRequest;
 use jiff::Timestamp;
 use maedal::aws::Aws;
 use maedal::billing::{Billing, Dispatched};
@@ -20,11 +22,11 @@ use maedal::link::Links;
 use maedal::rotating::Rotating;
 use maedal::store::{Store, StoreError, table};
 use maedal::subscription::Policy;
-use maedal::subscription::id::DUE_SHARDS;
 use simulator::{Config, Simulator, WebhookFormat};
 use tokio::net::TcpListener;
 use tokio::task::JoinSet;
 
+use crate::due::DueIndex;
 use crate::gateway::Functions;
 use crate::outbox::{Outbox, TableClock};
 use crate::queue::{LocalQueue, Received};
@@ -124,6 +126,8 @@ pub struct Stack {
     pub iamport_url: String,
     /// Where DynamoDB is.
     pub dynamodb_url: String,
+    due: DueIndex,
+    webhooks: simulator::WebhookClient,
     simulator: Arc<Mutex<Simulator>>,
     servers: JoinSet<()>,
 }
@@ -144,6 +148,7 @@ impl Stack {
         let database =
             database.map_err(|e| StartError::Data(options.data.clone().unwrap_or_default(), e.to_string()))?;
         let streamed = database.clone();
+        let due = DueIndex(database.clone());
         servers.spawn(async move {
             let _ = dynoxide::server::serve_with_shutdown(dynamodb, database, std::future::pending()).await;
         });
@@ -171,10 +176,9 @@ impl Stack {
             };
         });
 
-        let transport = Https::new().map_err(|e| StartError::Http(e.to_string()))?;
         let billing = Arc::new(Billing {
             store: Store::new(client, TABLE),
-            iamport: Iamport::new(&iamport_url, credentials, Arc::new(transport), clock.clone()),
+            iamport: Iamport::new(&iamport_url, credentials, Arc::new(Https::new()), clock.clone()),
             clock: clock.clone(),
             policy: options.policy,
             ids: options.seed.map_or_else(Ids::random, Ids::seeded),
@@ -225,6 +229,8 @@ impl Stack {
             url,
             iamport_url,
             dynamodb_url,
+            due,
+            webhooks: simulator::WebhookClient::new(),
             simulator,
             servers,
         })
@@ -233,6 +239,25 @@ impl Stack {
     /// I'mport's inside: its books and its faults. Not to be held across an await.
     pub fn iamport(&self) -> MutexGuard<'_, Simulator> {
         self.simulator.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The table's database, for what is done past the stack.
+    pub fn database(&self) -> &dynoxide::Database {
+        &self.due.0
+    }
+
+    /// Ends the table's stream, and with it the events: for a long life that nobody listens to. Each write to the embedded
+    /// database looks through all records of its stream.
+    ///
+    /// # Errors
+    /// Where the database refuses.
+    pub fn stop_stream(&self) -> Result<(), dynoxide::DynoxideError> {
+        let request = UpdateTableRequest {
+            table_name: TABLE.to_owned(),
+            stream_specification: Some(StreamSpecification { stream_enabled: false, stream_view_type: None }),
+            ..UpdateTableRequest::default()
+        };
+        self.database().update_table(request).map(drop)
     }
 
     /// The minute's tick, as EventBridge sends it.
@@ -272,7 +297,7 @@ impl Stack {
     pub async fn deliver_webhooks(&self) -> usize {
         let clock = self.clock.clone();
         let now: simulator::Clock = Arc::new(move || clock.now());
-        simulator::deliver_due(&self.simulator, &now).await
+        simulator::deliver_due(&self.webhooks, &self.simulator, &now).await
     }
 
     /// All that is to be done at this moment: webhooks, a tick, and the queue until nothing of it is in sight.
@@ -286,13 +311,13 @@ impl Stack {
     }
 
     /// When something happens next after now: a step is due, a message comes into sight, I'mport has something to do.
-    pub async fn next_happening(&self) -> Result<Option<Timestamp>, StoreError> {
+    ///
+    /// # Errors
+    /// Where the table can't be read.
+    pub fn next_happening(&self) -> Result<Option<Timestamp>, dynoxide::DynoxideError> {
         let mut next: Vec<Timestamp> = self.queue.next_visible().into_iter().collect();
         next.extend(self.iamport().next_happening());
-        for shard in 0..DUE_SHARDS {
-            let page = self.billing.store.due(shard, Timestamp::MAX, None, 1).await?;
-            next.extend(page.due.first().map(|due| due.due_at));
-        }
+        next.extend(self.due.first(TABLE)?);
         Ok(next.into_iter().min())
     }
 

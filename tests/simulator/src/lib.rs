@@ -67,6 +67,6 @@ pub use payment::{Cancellation, Payment, Status, Usage};
 pub use reply::{Outcome, Reply};
 pub use rule::Rule;
 pub use schedule::Schedule;
-pub use server::{Clock, deliver_due, serve, serve_without_webhooks};
+pub use server::{Clock, WebhookClient, deliver_due, serve, serve_without_webhooks};
 pub use simulator::Simulator;
 pub use webhook::Webhook;

@@ -71,18 +71,17 @@ pub async fn serve_without_webhooks(
 }
 
 /// Sends the webhooks that are due, one after the other in their order, and returns how many.
-pub async fn deliver_due(simulator: &Mutex<Simulator>, clock: &Clock) -> usize {
+pub async fn deliver_due(client: &WebhookClient, simulator: &Mutex<Simulator>, clock: &Clock) -> usize {
     let due = lock(simulator).take_due_webhooks(clock());
-    let client = webhook_client();
     for webhook in &due {
-        let answer = post(&client, webhook).await;
+        let answer = client.post(webhook).await;
         lock(simulator).webhook_answered(webhook.id, answer, clock());
     }
     due.len()
 }
 
 async fn send_webhooks(simulator: &Arc<Mutex<Simulator>>, clock: &Clock) -> Infallible {
-    let client = webhook_client();
+    let client = WebhookClient::new();
     let mut sending = JoinSet::new();
     loop {
         tokio::time::sleep(SHORT_WHILE).await;
@@ -90,7 +89,7 @@ async fn send_webhooks(simulator: &Arc<Mutex<Simulator>>, clock: &Clock) -> Infa
         for webhook in lock(simulator).take_due_webhooks(clock()) {
             let (client, simulator, clock) = (client.clone(), simulator.clone(), clock.clone());
             sending.spawn(async move {
-                let answer = post(&client, &webhook).await;
+                let answer = client.post(&webhook).await;
                 lock(&simulator).webhook_answered(webhook.id, answer, clock());
             });
         }
@@ -113,23 +112,40 @@ async fn answer(
     }
 }
 
-/// `None`: not reached, or no answer in time.
-async fn post(client: &reqwest::Client, webhook: &Webhook) -> Option<u16> {
-    let request = client.post(&webhook.url).header("content-type", webhook.content_type).body(webhook.body.clone());
-    let response = request.send().await.ok()?;
-    Some(response.status().as_u16())
+/// What posts webhooks. Making one reads all of the system's certificates.
+#[derive(Debug, Clone)]
+pub struct WebhookClient(reqwest::Client);
+
+impl Default for WebhookClient {
+    fn default() -> Self {
+        Self::new()
+    }
 }
 
-fn webhook_client() -> reqwest::Client {
-    // Fails where a provider is there already, which is as good.
-    let _ = rustls::crypto::ring::default_provider().install_default();
-    reqwest::Client::builder()
-        .connect_timeout(WEBHOOK_CONNECT)
-        .read_timeout(WEBHOOK_READ)
-        .no_proxy()
-        .redirect(reqwest::redirect::Policy::none())
-        .build()
-        .expect("a client without certificates of its own can be built")
+impl WebhookClient {
+    /// A client with a connection pool of its own.
+    ///
+    /// # Panics
+    /// Where the system has no certificates at all.
+    pub fn new() -> Self {
+        // Fails where a provider is there already, which is as good.
+        let _ = rustls::crypto::ring::default_provider().install_default();
+        let client = reqwest::Client::builder()
+            .connect_timeout(WEBHOOK_CONNECT)
+            .read_timeout(WEBHOOK_READ)
+            .no_proxy()
+            .redirect(reqwest::redirect::Policy::none())
+            .build()
+            .expect("a client without certificates of its own can be built");
+        Self(client)
+    }
+
+    /// `None`: not reached, or no answer in time.
+    async fn post(&self, webhook: &Webhook) -> Option<u16> {
+        let request = self.0.post(&webhook.url).header("content-type", webhook.content_type).body(webhook.body.clone());
+        let response = request.send().await.ok()?;
+        Some(response.status().as_u16())
+    }
 }
 
 /// A panic in another test's thread does not make the books unreadable.

@@ -331,7 +331,7 @@ async fn a_billing_key_is_deleted_at_the_end_where_the_merchant_wants_it() {
         world.commanded(id, "cancel", json!({ "when": "now" })).await;
         world.after(SignedDuration::from_mins(1)).await;
         assert_eq!(world.stack.iamport().books().key(&id.to_string()).is_none(), wanted);
-        assert_eq!(world.stack.next_happening().await.unwrap(), None);
+        assert_eq!(world.stack.next_happening().unwrap(), None);
     }
 }
 

@@ -5,7 +5,9 @@ use std::{
 };
 
 use jiff::{SignedDuration, Timestamp};
-use simulator::{Call, Clock, Config, Fault, Rule, Simulator, deliver_due, serve, serve_without_webhooks};
+use simulator::{
+    Call, Clock, Config, Fault, Rule, Simulator, WebhookClient, deliver_due, serve, serve_without_webhooks,
+};
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::{TcpListener, TcpStream},
@@ -116,7 +118,7 @@ async fn webhooks_go_out_by_hand_and_in_order() {
         call(&address, "/subscribe/payments/again", &token, &form).await;
     }
     let received = tokio::spawn(async move { [receive(&merchant).await, receive(&merchant).await] });
-    assert_eq!(deliver_due(&simulator, &clock()).await, 2);
+    assert_eq!(deliver_due(&WebhookClient::new(), &simulator, &clock()).await, 2);
     let [first, second] = received.await.unwrap();
     assert!(first.contains("first") && second.contains("second"));
     assert_eq!(simulator.lock().unwrap().webhooks()[1].answers, [Some(200)]);

@@ -37,10 +37,31 @@ impl Sam {
         }
         arguments.extend(binaries.iter().flat_map(|binary| ["--bin", binary]));
         self.command("cargo", &arguments)?;
-        let template = self.template.to_string_lossy();
-        let built = self.built.to_string_lossy();
-        self.run(&["build", "--template", &template, "--build-dir", &built, "--parameter-overrides", ARCHITECTURE])?;
+        self.build_template()
+    }
+
+    fn build_template(&self) -> Result<()> {
+        let (template, built) = (self.template.to_string_lossy(), self.built.to_string_lossy());
+        // Paths in the template are the workspace's, wherever the template is.
+        let base = template::workspace();
+        let base = base.to_string_lossy();
+        let arguments = ["build", "--template", &template, "--base-dir", &base, "--build-dir", &built];
+        self.run(&[arguments.as_slice(), &["--parameter-overrides", ARCHITECTURE]].concat())?;
         Ok(())
+    }
+
+    /// SAM for the template before its last change, built with the binaries that are there; none where the history doesn't
+    /// go back so far.
+    pub fn before_last_change(&self) -> Result<Option<Self>> {
+        let changes = self.command("git", &["rev-list", "--max-count=2", "HEAD", "--", "template.yaml"])?;
+        let Some(before) = changes.lines().nth(1) else { return Ok(None) };
+        let folder = self.built.with_file_name("before");
+        std::fs::create_dir_all(&folder)?;
+        let template = folder.join("template.yaml");
+        std::fs::write(&template, self.command("git", &["show", &format!("{before}:template.yaml")])?)?;
+        let sam = Self::new(self.endpoint, template, &folder);
+        sam.build_template()?;
+        Ok(Some(sam))
     }
 
     /// `sam deploy` with these parameters.

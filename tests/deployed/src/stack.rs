@@ -172,14 +172,15 @@ impl Stack {
     /// A new stack takes over the table that the deleted one has left, and is deployed around it.
     pub async fn take_over(&mut self) -> Result<()> {
         self.sam.import_table(&self.aws, &self.template.only("Table"), STACK).await?;
-        self.deploy_again()?;
+        self.deploy_by(&self.sam)?;
         (self.outputs, self.names) = (self.sam.outputs()?, Names(self.sam.resources()?));
         Ok(())
     }
 
-    fn deploy_again(&self) -> Result<()> {
+    /// Deploys over what is there.
+    pub fn deploy_by(&self, sam: &Sam) -> Result<()> {
         let parameters: Vec<_> = self.parameters.iter().map(|(name, value)| (*name, value.as_str())).collect();
-        self.sam.deploy(&parameters)
+        sam.deploy(&parameters)
     }
 
     /// I'mport's inside. Not to be held across an await.

@@ -53,6 +53,8 @@ async fn a_deployed_stack_charges_renews_gives_back_and_tells() -> Result<()> {
     without_a_permission_a_function_fails(&stack).await?;
     step("sam delete, and a new stack with the old table");
     the_table_outlives_the_stack(&mut stack, &id).await?;
+    step("an upgrade, from the template before its last change");
+    an_upgrade_keeps_the_table(&stack, &id).await?;
     step("done");
     Ok(())
 }
@@ -259,6 +261,19 @@ async fn the_table_outlives_the_stack(stack: &mut Stack, id: &str) -> Result<()>
         template::workspace().join("events/manage/get-subscription.json"),
     )?)?;
     assert!(works(stack, "Manage", &read).await);
+    Ok(())
+}
+
+async fn an_upgrade_keeps_the_table(stack: &Stack, id: &str) -> Result<()> {
+    let Some(before) = stack.sam.before_last_change()? else {
+        let _ = writeln!(std::io::stderr(), "skipped: a clone without the history of template.yaml");
+        return Ok(());
+    };
+    let items = stack.items(id).await?;
+    for sam in [&before, &stack.sam] {
+        stack.deploy_by(sam)?;
+        assert_eq!(stack.items(id).await?, items);
+    }
     Ok(())
 }
 

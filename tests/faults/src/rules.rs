@@ -252,10 +252,13 @@ impl Rules {
             }
             (Some(_) | None, Some(_)) | (None, None) => (),
         }
+        // Late truth about another attempt is recorded whatever is in flight.
+        let late_truth = is.paid_through > was.paid_through;
         if was.in_flight.is_some()
             && is_in_flight == was.in_flight
             && was.status != is.status
             && is.status != Status::NeedsReview
+            && !late_truth
         {
             self.broken(Rule::DoubtBlocks, format!("{id} became {} with a charge in flight", is.status.word()));
         }

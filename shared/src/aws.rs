@@ -17,6 +17,21 @@ const CONNECT_TIMEOUT: Duration = Duration::from_millis(1_500);
 const ATTEMPT_TIMEOUT: Duration = Duration::from_secs(3);
 const OPERATION_TIMEOUT: Duration = Duration::from_secs(10);
 
+/// A client of one service. Each SDK crate has types of its own for the same settings.
+macro_rules! client {
+    ($aws:expr, $sdk:ident, $http_client:expr, $endpoint:literal) => {{
+        let mut config = $sdk::Config::builder()
+            .behavior_version($sdk::config::BehaviorVersion::latest())
+            .region($sdk::config::Region::new($aws.region.clone()))
+            .credentials_provider($aws.credentials.clone())
+            .http_client($http_client)
+            .retry_config(RetryConfig::standard())
+            .timeout_config(timeouts());
+        config.set_endpoint_url(std::env::var($endpoint).ok().or_else(|| $aws.endpoint.clone()));
+        $sdk::Client::from_conf(config.build())
+    }};
+}
+
 /// Where AWS is and who asks: region, credentials and, for a local stack, an endpoint.
 #[derive(Debug, Clone)]
 pub struct Aws {
@@ -63,55 +78,22 @@ impl Aws {
 
     /// As [`Aws::dynamodb`], over another HTTP client: the seam for proofs.
     pub fn dynamodb_over(&self, http_client: SharedHttpClient) -> aws_sdk_dynamodb::Client {
-        let mut config = aws_sdk_dynamodb::Config::builder()
-            .behavior_version(aws_sdk_dynamodb::config::BehaviorVersion::latest())
-            .region(aws_sdk_dynamodb::config::Region::new(self.region.clone()))
-            .credentials_provider(self.credentials.clone())
-            .http_client(http_client)
-            .retry_config(RetryConfig::standard())
-            .timeout_config(timeouts());
-        config.set_endpoint_url(std::env::var("AWS_ENDPOINT_URL_DYNAMODB").ok().or_else(|| self.endpoint.clone()));
-        aws_sdk_dynamodb::Client::from_conf(config.build())
+        client!(self, aws_sdk_dynamodb, http_client, "AWS_ENDPOINT_URL_DYNAMODB")
     }
 
     /// An SQS client. `AWS_ENDPOINT_URL_SQS` moves it alone.
     pub fn sqs(&self) -> aws_sdk_sqs::Client {
-        let mut config = aws_sdk_sqs::Config::builder()
-            .behavior_version(aws_sdk_sqs::config::BehaviorVersion::latest())
-            .region(aws_sdk_sqs::config::Region::new(self.region.clone()))
-            .credentials_provider(self.credentials.clone())
-            .http_client(self.http_client.clone())
-            .retry_config(RetryConfig::standard())
-            .timeout_config(timeouts());
-        config.set_endpoint_url(std::env::var("AWS_ENDPOINT_URL_SQS").ok().or_else(|| self.endpoint.clone()));
-        aws_sdk_sqs::Client::from_conf(config.build())
+        client!(self, aws_sdk_sqs, self.http_client.clone(), "AWS_ENDPOINT_URL_SQS")
     }
 
     /// An EventBridge client. `AWS_ENDPOINT_URL_EVENTBRIDGE` moves it alone.
     pub fn eventbridge(&self) -> aws_sdk_eventbridge::Client {
-        let mut config = aws_sdk_eventbridge::Config::builder()
-            .behavior_version(aws_sdk_eventbridge::config::BehaviorVersion::latest())
-            .region(aws_sdk_eventbridge::config::Region::new(self.region.clone()))
-            .credentials_provider(self.credentials.clone())
-            .http_client(self.http_client.clone())
-            .retry_config(RetryConfig::standard())
-            .timeout_config(timeouts());
-        config.set_endpoint_url(std::env::var("AWS_ENDPOINT_URL_EVENTBRIDGE").ok().or_else(|| self.endpoint.clone()));
-        aws_sdk_eventbridge::Client::from_conf(config.build())
+        client!(self, aws_sdk_eventbridge, self.http_client.clone(), "AWS_ENDPOINT_URL_EVENTBRIDGE")
     }
 
     /// A Secrets Manager client. `AWS_ENDPOINT_URL_SECRETS_MANAGER` moves it alone.
     pub fn secretsmanager(&self) -> aws_sdk_secretsmanager::Client {
-        let mut config = aws_sdk_secretsmanager::Config::builder()
-            .behavior_version(aws_sdk_secretsmanager::config::BehaviorVersion::latest())
-            .region(aws_sdk_secretsmanager::config::Region::new(self.region.clone()))
-            .credentials_provider(self.credentials.clone())
-            .http_client(self.http_client.clone())
-            .retry_config(RetryConfig::standard())
-            .timeout_config(timeouts());
-        config
-            .set_endpoint_url(std::env::var("AWS_ENDPOINT_URL_SECRETS_MANAGER").ok().or_else(|| self.endpoint.clone()));
-        aws_sdk_secretsmanager::Client::from_conf(config.build())
+        client!(self, aws_sdk_secretsmanager, self.http_client.clone(), "AWS_ENDPOINT_URL_SECRETS_MANAGER")
     }
 }
 

@@ -191,25 +191,23 @@ pub fn store() -> Result<Store, ConfigError> {
     Ok(Store::new(Aws::from_env()?.dynamodb(), needed("TABLE_NAME")?))
 }
 
-/// The signed links to the buyer's own page. The key is in the secret `LINK_SECRET_ARN`, read at the first link; on a
-/// developer's machine in `LINK_SECRET`.
-pub fn links() -> Result<Links, ConfigError> {
-    let rule = "20 characters at least, from a random generator";
-    match (var("LINK_SECRET_ARN"), secret("LINK_SECRET", rule, Rotating::fixed)?) {
-        (Some(arn), _) => Ok(Links::new(Rotating::of(Aws::from_env()?.secretsmanager(), arn, Arc::new(SystemClock)))),
-        (None, Some(key)) => Ok(Links::new(key)),
-        (None, None) => Err(ConfigError::Missing(MissingVariable("LINK_SECRET_ARN"))),
+/// A text in the secret that `arn` names, read when it is first needed; on a developer's machine in `text`.
+fn rotating(arn: &'static str, text: &'static str) -> Result<Option<Rotating>, ConfigError> {
+    match (var(arn), secret(text, "20 characters at least, from a random generator", Rotating::fixed)?) {
+        (Some(arn), _) => Ok(Some(Rotating::of(Aws::from_env()?.secretsmanager(), arn, Arc::new(SystemClock)))),
+        (None, fixed) => Ok(fixed),
     }
 }
 
-/// The bearer token of the merchant's API, where there is one. It is in the secret `API_TOKEN_ARN`, read at the first request
-/// that needs it; on a developer's machine in `API_TOKEN`.
+/// The signed links to the buyer's own page: the key is in `LINK_SECRET_ARN`, or `LINK_SECRET`.
+pub fn links() -> Result<Links, ConfigError> {
+    let key = rotating("LINK_SECRET_ARN", "LINK_SECRET")?;
+    key.map(Links::new).ok_or(ConfigError::Missing(MissingVariable("LINK_SECRET_ARN")))
+}
+
+/// The bearer token of the merchant's API, where there is one: in `API_TOKEN_ARN`, or `API_TOKEN`.
 pub fn api_token() -> Result<Option<Rotating>, ConfigError> {
-    let rule = "20 characters at least, from a random generator";
-    match (var("API_TOKEN_ARN"), secret("API_TOKEN", rule, Rotating::fixed)?) {
-        (Some(arn), _) => Ok(Some(Rotating::of(Aws::from_env()?.secretsmanager(), arn, Arc::new(SystemClock)))),
-        (None, token) => Ok(token),
-    }
+    rotating("API_TOKEN_ARN", "API_TOKEN")
 }
 
 /// All that a use case needs: the table, I'mport, the policy, the system's clock.

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use charge::{App, handle};
-use maedal::subscription::{PaymentMethod, Subscription, SubscriptionId};
+use maedal::subscription::{Subscription, SubscriptionId};
 use stack::Error;
 
 /// Whom the sample events are about: the first session of a stack.
@@ -18,16 +18,7 @@ async fn app() -> Result<(App, SubscriptionId), Error> {
     for _ in 0..2 {
         billing.open_window(id, &stack::site(), "https://pay.example").await?;
     }
-    let now = billing.clock.now();
-    let method = PaymentMethod {
-        window: 1,
-        imp_uid: "imp_1".parse()?,
-        provider: None,
-        confirmed_at: now,
-        broken: false,
-        deleted: false,
-    };
-    billing.store.confirm(id, &id.into(), &method, now).await.map_err(|e| format!("{e:?}"))?;
+    stack::confirm(&billing, id).await?;
     Ok((App { billing }, id))
 }
 

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use maedal::queue::Message;
 use maedal::store::Guard;
-use maedal::subscription::{MerchantUid, PaymentMethod, SubscriptionId};
+use maedal::subscription::{MerchantUid, SubscriptionId};
 use stack::{Error, Sent, text};
 use webhook::{App, Recent, handle};
 
@@ -19,17 +19,8 @@ async fn app(charged: bool) -> Result<(App, Arc<Sent>), Error> {
     assert_eq!(id.to_string(), SAMPLE);
     billing.open_window(id, &stack::site(), "https://pay.example").await?;
     if charged {
-        let now = billing.clock.now();
-        let method = PaymentMethod {
-            window: 1,
-            imp_uid: "imp_1".parse()?,
-            provider: None,
-            confirmed_at: now,
-            broken: false,
-            deleted: false,
-        };
-        let seen = billing.store.confirm(id, &id.into(), &method, now).await.map_err(|e| format!("{e:?}"))?;
-        let intent = seen.next_charge(now, &billing.policy).ok_or("a charge that is due")?;
+        let seen = stack::confirm(&billing, id).await?;
+        let intent = seen.next_charge(billing.clock.now(), &billing.policy).ok_or("a charge that is due")?;
         assert_eq!(intent.merchant_uid, MerchantUid::charge(id, 1, 1));
         billing.charge(id, &Guard::Seen(seen.version, Box::new(intent))).await?;
     }

@@ -182,7 +182,7 @@ mod tests {
     use serde_json::{Value, json};
 
     use super::*;
-    use crate::subscription::{ChargeStatus, MerchantUid};
+    use crate::subscription::{ChargeStatus, Intent, MerchantUid};
 
     fn shown(total: u64, history: &Value) -> IamportPayment {
         let payment = json!({ "imp_uid": "imp_1", "amount": 10_000, "cancel_amount": total, "status": "cancelled",
@@ -192,23 +192,16 @@ mod tests {
 
     fn charge() -> Charge {
         let id = SubscriptionId::new(ulid::Ulid::from_parts(1, 2));
-        Charge {
-            subscription: id,
+        let intent = Intent {
             period: 1,
             attempt: 1,
             merchant_uid: MerchantUid::charge(id, 1, 1),
             amount: Won::new(10_000),
             credit: Won::ZERO,
-            credited: Won::ZERO,
-            status: ChargeStatus::Declined { reason: String::new(), imp_uid: None },
-            settled_at: jiff::Timestamp::UNIX_EPOCH,
-            was_in_doubt: false,
-            duplicate: false,
-            further: false,
-            refunded: Won::ZERO,
-            refund: None,
-            bill: None,
-        }
+            until: jiff::Timestamp::UNIX_EPOCH,
+        };
+        let status = ChargeStatus::Declined { reason: String::new(), imp_uid: None };
+        Charge::of(id, &intent, status, jiff::Timestamp::UNIX_EPOCH)
     }
 
     /// The amounts that the ledger has after I'mport has shown one after the other.

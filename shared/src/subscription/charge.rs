@@ -155,6 +155,32 @@ pub struct Payment {
 }
 
 impl Charge {
+    /// What became of `intent`, as it enters the ledger: nothing of it has gone back.
+    pub(crate) fn of(
+        subscription: SubscriptionId,
+        intent: &Intent,
+        status: ChargeStatus,
+        settled_at: Timestamp,
+    ) -> Self {
+        Self {
+            subscription,
+            period: intent.period,
+            attempt: intent.attempt,
+            merchant_uid: intent.merchant_uid,
+            amount: intent.amount,
+            credit: intent.credit,
+            credited: Won::ZERO,
+            status,
+            settled_at,
+            was_in_doubt: false,
+            duplicate: false,
+            further: false,
+            refunded: Won::ZERO,
+            refund: None,
+            bill: None,
+        }
+    }
+
     /// The payment, where it was paid.
     pub fn payment(&self) -> Option<&Payment> {
         match &self.status {

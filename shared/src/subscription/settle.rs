@@ -71,28 +71,13 @@ impl Subscription {
         let was_in_doubt = self.doubt.take().is_some();
         self.sends = 0;
         let paid_before = intent.period <= self.paid_through;
-        let mut charge = Charge {
-            subscription: self.id,
-            period: intent.period,
-            attempt: intent.attempt,
-            merchant_uid: intent.merchant_uid,
-            amount: intent.amount,
-            credit: intent.credit,
-            credited: Won::ZERO,
-            status: match &proof {
-                Proof::Paid(payment) => ChargeStatus::Paid(payment.clone()),
-                Proof::Declined { reason, imp_uid } => {
-                    ChargeStatus::Declined { reason: reason.clone(), imp_uid: imp_uid.clone() }
-                }
-            },
-            settled_at: now,
-            was_in_doubt,
-            duplicate: false,
-            further: false,
-            refunded: Won::ZERO,
-            refund: None,
-            bill: None,
+        let status = match &proof {
+            Proof::Paid(payment) => ChargeStatus::Paid(payment.clone()),
+            Proof::Declined { reason, imp_uid } => {
+                ChargeStatus::Declined { reason: reason.clone(), imp_uid: imp_uid.clone() }
+            }
         };
+        let mut charge = Charge { was_in_doubt, ..Charge::of(self.id, &intent, status, now) };
         match proof {
             Proof::Paid(_) if paid_before || self.is_over() => charge.is_duplicate(now),
             Proof::Paid(_) => self.advance(intent.period, intent.credit, claimed_at),
@@ -133,46 +118,14 @@ impl Subscription {
     /// The credit balance pays for the period, without I'mport.
     pub fn settle_by_credit(&mut self, intent: &Intent, now: Timestamp) -> Charge {
         self.advance(intent.period, intent.credit, now);
-        Charge {
-            subscription: self.id,
-            period: intent.period,
-            attempt: intent.attempt,
-            merchant_uid: intent.merchant_uid,
-            amount: Won::ZERO,
-            credit: intent.credit,
-            credited: Won::ZERO,
-            status: ChargeStatus::Credited,
-            settled_at: now,
-            was_in_doubt: false,
-            duplicate: false,
-            further: false,
-            refunded: Won::ZERO,
-            refund: None,
-            bill: None,
-        }
+        Charge { amount: Won::ZERO, ..Charge::of(self.id, intent, ChargeStatus::Credited, now) }
     }
 
     /// What is due goes unpaid: the billing key was deleted, and I'mport need not be asked to know what it would say.
     pub fn settle_without_key(&mut self, intent: &Intent, now: Timestamp, policy: &Policy) -> Charge {
         let reason = "the billing key was deleted";
         self.decline(intent, reason, now, policy);
-        Charge {
-            subscription: self.id,
-            period: intent.period,
-            attempt: intent.attempt,
-            merchant_uid: intent.merchant_uid,
-            amount: intent.amount,
-            credit: intent.credit,
-            credited: Won::ZERO,
-            status: ChargeStatus::Declined { reason: reason.to_owned(), imp_uid: None },
-            settled_at: now,
-            was_in_doubt: false,
-            duplicate: false,
-            further: false,
-            refunded: Won::ZERO,
-            refund: None,
-            bill: None,
-        }
+        Charge::of(self.id, intent, ChargeStatus::Declined { reason: reason.to_owned(), imp_uid: None }, now)
     }
 
     /// Goes on with the plan that was chosen for the next period. Where its periods are of another length, they count

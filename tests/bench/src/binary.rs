@@ -22,7 +22,7 @@ use crate::figure::{Budget, Figure, Kind};
 use crate::runtime::Instance;
 
 /// All of them.
-const FUNCTIONS: [&str; 7] = ["checkout", "complete", "webhook", "dispatch", "charge", "manage", "notify"];
+pub(crate) const FUNCTIONS: [&str; 7] = ["checkout", "complete", "webhook", "dispatch", "charge", "manage", "notify"];
 /// How often a start is measured; the median is told.
 const STARTS: usize = 11;
 /// Events after which the memory is looked at again.

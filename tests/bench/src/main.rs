@@ -122,11 +122,10 @@ async fn dispatch(due: usize, subscribers: usize) -> Result<Vec<Figure>, Failure
 fn build() -> Result<PathBuf, Failure> {
     let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
     let root = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../..");
-    let packages = ["checkout", "complete", "webhook", "dispatch", "charge", "manage", "notify"];
     let built = Command::new(cargo)
         .current_dir(&root)
         .args(["build", "--release", "--locked"])
-        .args(packages.iter().flat_map(|package| ["--package", package]))
+        .args(binary::FUNCTIONS.iter().flat_map(|package| ["--package", package]))
         .status()?;
     if !built.success() {
         return Err("the functions could not be built".into());

@@ -4,12 +4,10 @@ use std::sync::Arc;
 
 use jiff::SignedDuration;
 use journeys::{World, no_money};
-use maedal::aws::{Aws, http_client};
+use maedal::aws::http_client;
 use maedal::billing::{Billing, Charged, Confirmation, Heard, Worked};
-use maedal::iamport::{Credentials, Https, Iamport};
-use maedal::ids::Ids;
+use maedal::iamport::Https;
 use maedal::queue::Hint;
-use maedal::store::Store;
 use maedal::subscription::{ImpUid, MerchantUid, SubscriptionId};
 use sandbox::buyer::Button;
 use simulator::{Call, Rule};
@@ -19,21 +17,9 @@ use crate::figure::{Figure, Kind};
 use crate::tally::{CountedHttp, CountedTransport, Tally};
 
 /// A worker on `world`'s table and I'mport, all of whose network calls are counted in `tally`.
-pub(crate) fn counted(world: &World, tally: &Arc<Tally>) -> Result<Billing, Failure> {
-    let client = Aws::local(&world.stack.dynamodb_url).dynamodb_over(CountedHttp::over(http_client(), tally.clone()));
-    let credentials = {
-        let iamport = world.stack.iamport();
-        Credentials { key: iamport.config().imp_key.clone(), secret: iamport.config().imp_secret.clone() }
-    };
+pub(crate) fn counted(world: &World, tally: &Arc<Tally>) -> Billing {
     let transport = CountedTransport { inner: Https::new(), tally: tally.clone() };
-    let clock = world.stack.clock.clone();
-    Ok(Billing {
-        store: Store::new(client, sandbox::stack::TABLE),
-        iamport: Iamport::new(&world.stack.iamport_url, credentials, Arc::new(transport), clock.clone()),
-        clock,
-        policy: world.stack.billing.policy.clone(),
-        ids: Ids::seeded(2),
-    })
+    world.worker_over(CountedHttp::over(http_client(), tally.clone()), transport)
 }
 
 /// All of it.
@@ -47,7 +33,7 @@ pub(crate) async fn measure() -> Result<Vec<Figure>, Failure> {
     ] {
         let world = World::new().await;
         let tally = Arc::new(Tally::default());
-        let billing = counted(&world, &tally)?;
+        let billing = counted(&world, &tally);
         let work = Work { world: &world, billing: &billing };
         let before = match name {
             "first charge" => work.at_the_redirect().await?,

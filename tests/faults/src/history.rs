@@ -60,8 +60,6 @@ const WORKERS: u64 = 3;
 /// Of a thousand ticks so many run `dispatch` as it is, over all shards; the others, for the sake of time, read only those that
 /// hold anything.
 const WHOLE_TICKS: u64 = 60;
-/// When I'mport sends a webhook again that nobody has answered, where resends are on.
-const RESEND_AFTER: SignedDuration = SignedDuration::from_secs(60);
 /// How long after the faults have stopped everything must be quiet: longer than the looks at an attempt in doubt go on.
 const REST: SignedDuration = SignedDuration::from_hours(24 * 12);
 /// A history that takes more steps than this goes in circles.
@@ -526,7 +524,7 @@ impl<'a> Show<'a> {
                     let now = world.time.now();
                     world.inner().iamport.webhook_answered(webhook.id, answer, now);
                     if must_come && answer.is_none_or(|status| status >= 500) {
-                        world.inner().iamport.resend_webhook(webhook.id, now + RESEND_AFTER);
+                        world.inner().iamport.resend_webhook(webhook.id, now + simulator::RESEND_AFTER);
                     }
                     world.changed.notify_one();
                 });

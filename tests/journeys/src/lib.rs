@@ -6,12 +6,13 @@ mod merchant;
 
 use std::sync::Arc;
 
+use aws_smithy_runtime_api::client::http::SharedHttpClient;
 use jiff::civil::DateTime;
 use jiff::{SignedDuration, Timestamp};
 use maedal::aws::{Aws, http_client};
 use maedal::billing::Billing;
 use maedal::clock::Clock;
-use maedal::iamport::{Credentials, Https, Iamport};
+use maedal::iamport::{Credentials, Https, Iamport, Transport};
 use maedal::ids::Ids;
 use maedal::store::{Due, Ledger, Store};
 use maedal::subscription::period::SEOUL;
@@ -145,13 +146,17 @@ impl World {
 
     /// Another worker on the same table and the same I'mport, which things befall.
     pub fn worker(&self, fate: &Arc<Fate>) -> Billing {
-        let aws = Aws::local(&self.stack.dynamodb_url);
-        let client = aws.dynamodb_over(FatedHttp::over(http_client(), fate.clone()));
+        let transport = FatedTransport { inner: Https::new(), fate: fate.clone() };
+        self.worker_over(FatedHttp::over(http_client(), fate.clone()), transport)
+    }
+
+    /// Another worker on the same table, reached by `http_client`, and the same I'mport, reached by `transport`.
+    pub fn worker_over(&self, http_client: SharedHttpClient, transport: impl Transport) -> Billing {
+        let client = Aws::local(&self.stack.dynamodb_url).dynamodb_over(http_client);
         let (key, secret) = {
             let iamport = self.stack.iamport();
             (iamport.config().imp_key.clone(), iamport.config().imp_secret.clone())
         };
-        let transport = FatedTransport { inner: Https::new(), fate: fate.clone() };
         let clock = self.stack.clock.clone();
         Billing {
             store: Store::new(client, sandbox::stack::TABLE),

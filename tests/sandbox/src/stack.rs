@@ -81,8 +81,8 @@ pub enum StartError {
     Data(PathBuf, String),
     /// The table could not be made.
     Table(StoreError),
-    /// The HTTP client could not be made.
-    Http(String),
+    /// The key that links are signed with can be guessed.
+    LinkKey,
 }
 
 impl std::fmt::Display for StartError {
@@ -96,7 +96,7 @@ impl std::fmt::Display for StartError {
                 write!(f, "{} can't be used as the table's file ({e}). Choose another with --data", path.display())
             }
             Self::Table(e) => e.fmt(f),
-            Self::Http(e) => write!(f, "the HTTP client could not be made: {e}"),
+            Self::LinkKey => f.write_str("the key that links are signed with is too short"),
         }
     }
 }
@@ -194,7 +194,7 @@ impl Stack {
         // A key of this life's own.
         let key = Ids::random();
         let key = format!("{}{}", key.next(clock.now()), key.next(clock.now()));
-        let key = Rotating::fixed(&key).ok_or_else(|| StartError::Http("a key was too short".to_owned()))?;
+        let key = Rotating::fixed(&key).ok_or(StartError::LinkKey)?;
         let links = Arc::new(Links::new(key));
         let queue = Arc::new(LocalQueue::new(clock.clone()));
         let functions = Functions {

@@ -69,4 +69,4 @@ pub use rule::Rule;
 pub use schedule::Schedule;
 pub use server::{Clock, WebhookClient, deliver_due, serve, serve_without_webhooks};
 pub use simulator::Simulator;
-pub use webhook::Webhook;
+pub use webhook::{RESEND_AFTER, Webhook};

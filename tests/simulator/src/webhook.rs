@@ -14,7 +14,8 @@ use crate::{
 
 /// Resends where the merchant has opted in: at most so many, a minute apart (PortOne V1 webhook guide).
 const RESENDS: usize = 5;
-const RESEND_AFTER: SignedDuration = SignedDuration::from_mins(1);
+/// When a webhook that nobody has answered is sent again, where resends are on.
+pub const RESEND_AFTER: SignedDuration = SignedDuration::from_mins(1);
 /// By how much an early webhook is ahead of the answer that it belongs to.
 const HEAD_START: SignedDuration = SignedDuration::from_secs(1);
 

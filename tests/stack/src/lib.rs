@@ -129,6 +129,20 @@ pub async fn subscribed(billing: &Billing) -> Result<Subscription, Error> {
     billing.store.subscription(id).await?.ok_or("the subscription that was written".into())
 }
 
+/// The buyer's first window has issued a billing key, and nothing has followed yet.
+pub async fn confirm(billing: &Billing, id: SubscriptionId) -> Result<Subscription, Error> {
+    let now = billing.clock.now();
+    let method = PaymentMethod {
+        window: 1,
+        imp_uid: "imp_1".parse()?,
+        provider: None,
+        confirmed_at: now,
+        broken: false,
+        deleted: false,
+    };
+    Ok(billing.store.confirm(id, &id.into(), &method, now).await.map_err(|e| format!("{e:?}"))?)
+}
+
 /// The sample events of a function, by file name, read as Lambda would.
 pub fn events(function: &str) -> Result<Vec<(String, Request)>, Error> {
     texts(function)?.into_iter().map(|(name, text)| Ok((name, lambda_http::request::from_str(&text)?))).collect()

@@ -369,7 +369,7 @@ impl Config {
 
 /// The names in `var("…")`, `needed("…")` and `read("…"`.
 fn variables(source: &str) -> BTreeSet<String> {
-    ["var(\"", "needed(\"", "read(\""]
+    ["var(\"", "needed(\"", "read(\"", "rotating(\""]
         .iter()
         .flat_map(|call| source.split(call).skip(1))
         .filter_map(|rest| rest.split('"').next())

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use journeys::fate::{Blow, Fate};
 use journeys::{World, no_money, seoul};
+use maedal::billing::Billing;
 use maedal::subscription::{MerchantUid, SubscriptionId};
 use sandbox::buyer::Button;
 use simulator::{Call, Fault, Rule};
@@ -20,6 +21,15 @@ async fn ends_well(world: &World, id: SubscriptionId, expected: &[&str], what: &
     assert_eq!((report.in_doubt, report.needs_review), (0, 0), "{what}");
 }
 
+/// A worker of its own does `work`, and `blow` strikes at its `nth` call.
+async fn struck(world: &World, nth: usize, blow: Blow, work: impl AsyncFn(&Billing)) {
+    let fate = Arc::new(Fate::default());
+    let worker = world.worker(&fate);
+    fate.strike(nth, blow);
+    let _ = fate.live(work(&worker)).await;
+    assert!(fate.calls() >= nth, "{blow:?} at call {nth} struck nothing");
+}
+
 #[tokio::test]
 async fn a_renewal_survives_every_blow_at_every_call() {
     // A token, claim, `again`, settle.
@@ -29,11 +39,8 @@ async fn a_renewal_survives_every_blow_at_every_call() {
             let id = world.subscribed("coffee").await;
             world.fault(Rule::always(Fault::WebhookLost).on(Call::Webhook));
             world.stack.clock.set(seoul("2026-12-23T10:01"));
-            let (due, fate) = (world.due(id).await, Arc::new(Fate::default()));
-            let worker = world.worker(&fate);
-            fate.strike(nth, blow);
-            let _ = fate.live(worker.work(&due)).await;
-            assert!(fate.calls() >= nth, "{blow:?} at call {nth} struck nothing");
+            let due = world.due(id).await;
+            struck(&world, nth, blow, async |worker| drop(worker.work(&due).await)).await;
             ends_well(&world, id, &["paid", "paid"], &format!("{blow:?} at call {nth}")).await;
         }
     }
@@ -50,11 +57,8 @@ async fn a_first_charge_survives_every_blow_at_every_call() {
             let window = world.buyer.open_window(id).await.unwrap();
             let back = world.buyer.press(&window, Button::Approve).await.unwrap().unwrap();
             let imp_uid = back.split("imp_uid=").nth(1).unwrap().split('&').next().unwrap().parse().unwrap();
-            let fate = Arc::new(Fate::default());
-            let worker = world.worker(&fate);
-            fate.strike(nth, blow);
-            let _ = fate.live(worker.confirm(MerchantUid::window(id, 1), &imp_uid)).await;
-            assert!(fate.calls() >= nth, "{blow:?} at call {nth} struck nothing");
+            let name = MerchantUid::window(id, 1);
+            struck(&world, nth, blow, async |worker| drop(worker.confirm(name, &imp_uid).await)).await;
             ends_well(&world, id, &["paid", "paid"], &format!("{blow:?} at call {nth}")).await;
         }
     }
@@ -73,11 +77,8 @@ async fn a_look_up_in_doubt_survives_every_blow_at_every_call() {
             // The second look, after the settle delay, sends again.
             world.live_until(seoul("2026-12-23T10:10")).await;
             world.stack.clock.set(seoul("2026-12-23T11:02"));
-            let (due, fate) = (world.due(id).await, Arc::new(Fate::default()));
-            let worker = world.worker(&fate);
-            fate.strike(nth, blow);
-            let _ = fate.live(worker.work(&due)).await;
-            assert!(fate.calls() >= nth, "{blow:?} at call {nth} struck nothing");
+            let due = world.due(id).await;
+            struck(&world, nth, blow, async |worker| drop(worker.work(&due).await)).await;
             ends_well(&world, id, &["paid", "paid"], &format!("{blow:?} at call {nth}")).await;
         }
     }
@@ -97,16 +98,12 @@ async fn a_refund_survives_every_blow_at_every_call() {
             world.stack.deliver_webhooks().await;
             let charge = world.ledger(id).await.charges.into_iter().find(|charge| charge.refund.is_some());
             let charge = charge.expect("a refund is under way");
-            let fate = Arc::new(Fate::default());
-            let worker = world.worker(&fate);
-            fate.strike(nth, blow);
             let due = maedal::store::Due {
                 subscription: id,
                 charge: Some(maedal::store::Key::of(&charge).sk),
                 due_at: charge.refund.unwrap().due_at,
             };
-            let _ = fate.live(worker.work(&due)).await;
-            assert!(fate.calls() >= nth, "{blow:?} at call {nth} struck nothing");
+            struck(&world, nth, blow, async |worker| drop(worker.work(&due).await)).await;
             ends_well(&world, id, &["paid", "paid", "paid"], &format!("{blow:?} at call {nth}")).await;
             assert_eq!(world.ledger(id).await.refunds.len(), 1);
         }

@@ -10,20 +10,20 @@ const LONGEST_MESSAGE: usize = 200;
 
 /// What the query hints at.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Hint {
+pub struct Hint {
     /// The opening of the window.
-    pub(crate) window: MerchantUid,
+    pub window: MerchantUid,
     /// The payment; none where the window failed before it opened.
-    pub(crate) imp_uid: Option<ImpUid>,
+    pub imp_uid: Option<ImpUid>,
     /// Why it failed, in the gateway's words.
-    pub(crate) error_msg: Option<String>,
+    pub error_msg: Option<String>,
     /// Whether it claims that the window failed.
-    pub(crate) says_failed: bool,
+    pub says_failed: bool,
 }
 
 impl Hint {
     /// Reads the raw query, strictly: of a parameter that is there twice, nobody knows which one is meant.
-    pub(crate) fn read(query: &str) -> Result<Self, Problem> {
+    pub fn read(query: &str) -> Result<Self, Problem> {
         if query.len() > LONGEST_QUERY {
             return Err(Problem::TooLong);
         }

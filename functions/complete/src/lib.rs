@@ -16,7 +16,7 @@ use maedal::store::StoreError;
 use maedal::subscription::{Status, Subscription, SubscriptionId};
 use tracing::error;
 
-use hint::Hint;
+pub use hint::Hint;
 
 /// What the handler works with.
 #[derive(Debug, Clone)]

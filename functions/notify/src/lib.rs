@@ -52,7 +52,7 @@ pub async fn handle(app: &App, event: StreamEvent) -> BatchResponse {
 }
 
 /// The events of each record with its sequence number, up to the first record that can't be read.
-fn tell(event: StreamEvent) -> (Vec<(String, DomainEvent)>, Option<String>) {
+pub fn tell(event: StreamEvent) -> (Vec<(String, DomainEvent)>, Option<String>) {
     let mut told = Vec::new();
     for record in event.records {
         let (sequence_number, events) = match Record::read(record) {

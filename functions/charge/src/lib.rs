@@ -2,14 +2,20 @@
 //!
 //! The messages of a batch overlap, those of one group come one after the other. What fails goes back to the queue by
 //! itself (`ReportBatchItemFailures`), with what follows it in its group, and never with its neighbours.
+//!
+//! Where I'mport is slow or refuses, fewer overlap, or none is begun ([`Brake`](maedal::iamport::Brake)); nor is any for which
+//! the time may not suffice, so that nothing ends half-way. A step that isn't begun is put off: it leaves the queue and stays
+//! due, so dispatch sends it again, the oldest first, and an outage fills no dead-letter queue.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use aws_lambda_events::sqs::{BatchItemFailure, SqsBatchResponse, SqsEvent, SqsMessage};
-use futures::future::join_all;
+use futures::stream::{self, StreamExt};
 use maedal::billing::{Billing, HearError, Heard};
 use maedal::queue::Message;
 use maedal::store::StoreError;
+use tokio::time::Instant;
 use tracing::{error, info, warn};
 
 /// What the function works with.
@@ -19,8 +25,12 @@ pub struct App {
     pub billing: Arc<Billing>,
 }
 
-/// Handles a batch and says which messages must come again.
-pub async fn handle(app: &App, event: SqsEvent) -> SqsBatchResponse {
+/// What a message may take: a charge that I'mport answers at its last moment, with look-ups before and after, and a settlement.
+const LONGEST: Duration = Duration::from_secs(60);
+
+/// Handles a batch within `time` and says which messages must come again.
+pub async fn handle(app: &App, event: SqsEvent, time: Duration) -> SqsBatchResponse {
+    let last_begin = Instant::now() + time.saturating_sub(LONGEST);
     let mut groups: Vec<(String, Vec<SqsMessage>)> = Vec::new();
     for message in event.records {
         let group = message.attributes.get("MessageGroupId").cloned().unwrap_or_default();
@@ -29,17 +39,18 @@ pub async fn handle(app: &App, event: SqsEvent) -> SqsBatchResponse {
             None => groups.push((group, vec![message])),
         }
     }
-    let failed = join_all(groups.into_iter().map(|(_, messages)| handle_group(app, messages))).await;
+    let groups = groups.into_iter().map(|(_, messages)| handle_group(app, messages, last_begin));
+    let failed = stream::iter(groups).buffer_unordered(app.billing.iamport.brake().abreast());
     let mut response = SqsBatchResponse::default();
-    response.batch_item_failures = failed.into_iter().flatten().collect();
+    response.batch_item_failures = failed.concat().await;
     response
 }
 
 /// One message after the other. After a failure the rest of the group goes back untried, so that its order stays.
-async fn handle_group(app: &App, messages: Vec<SqsMessage>) -> Vec<BatchItemFailure> {
+async fn handle_group(app: &App, messages: Vec<SqsMessage>, last_begin: Instant) -> Vec<BatchItemFailure> {
     let mut failed = Vec::new();
     for message in messages {
-        let done = failed.is_empty() && handle_message(app, &message).await;
+        let done = failed.is_empty() && handle_message(app, &message, last_begin).await;
         if !done {
             let mut failure = BatchItemFailure::default();
             failure.item_identifier = message.message_id.unwrap_or_default();
@@ -50,10 +61,20 @@ async fn handle_group(app: &App, messages: Vec<SqsMessage>) -> Vec<BatchItemFail
 }
 
 /// Whether the message is done with. One that can never work is: its step, if it has one, is still in the index.
-async fn handle_message(app: &App, message: &SqsMessage) -> bool {
+async fn handle_message(app: &App, message: &SqsMessage, last_begin: Instant) -> bool {
     let message_id = message.message_id.as_deref().unwrap_or_default();
     let body = message.body.as_deref().unwrap_or_default();
+    let closed = app.billing.iamport.brake().is_closed(app.billing.clock.now());
+    let put_off = closed || Instant::now() > last_begin;
     let failure = match serde_json::from_str(body) {
+        Ok(Message::Step(due)) if put_off => {
+            info!(subscription = %due.subscription, due_at = %due.due_at, closed, outcome = "put_off", "step");
+            return true;
+        }
+        Ok(Message::Hint(_)) if put_off => {
+            info!(message_id, closed, outcome = "again", "a webhook is put off");
+            return false;
+        }
         Ok(Message::Step(due)) => match app.billing.work(&due).await {
             Ok(worked) => {
                 info!(subscription = %due.subscription, due_at = %due.due_at, outcome = worked.word(), "step");

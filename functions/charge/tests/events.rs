@@ -1,6 +1,7 @@
 //! Every sample event through the handler as Lambda runs it, while I'mport can't be asked.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use charge::{App, handle};
 use maedal::subscription::{Subscription, SubscriptionId};
@@ -25,7 +26,7 @@ async fn app() -> Result<(App, SubscriptionId), Error> {
 /// What must come again, and how often the attempt was claimed.
 async fn run(event: &str) -> Result<(Vec<String>, usize, Subscription), Error> {
     let (app, id) = app().await?;
-    let response = handle(&app, serde_json::from_str(event)?).await;
+    let response = handle(&app, serde_json::from_str(event)?, Duration::from_secs(120)).await;
     let again = response.batch_item_failures.into_iter().map(|failure| failure.item_identifier).collect();
     let subscription = app.billing.store.subscription(id).await?.ok_or("the session that was opened")?;
     let claims = subscription.claims.iter().filter(|claim| **claim > 0).count();

@@ -143,8 +143,23 @@ impl Iamport {
         self.call(Method::POST, path, body.into(), CHARGE_TIMEOUT).await
     }
 
-    /// One call. A token that is refused is replaced once, and the call made again: it was not carried out.
+    /// One call, of which the brake takes note.
     async fn call<T: DeserializeOwned>(
+        &self,
+        method: Method,
+        path: &str,
+        body: Bytes,
+        timeout: Duration,
+    ) -> Result<Answer<T>, CallError> {
+        let began = self.clock.now();
+        let answer = self.ask(method, path, body, timeout).await;
+        let now = self.clock.now();
+        self.brake.note(answer.is_ok(), now.duration_since(began), now);
+        answer
+    }
+
+    /// A token that is refused is replaced once, and the call made again: it was not carried out.
+    async fn ask<T: DeserializeOwned>(
         &self,
         method: Method,
         path: &str,

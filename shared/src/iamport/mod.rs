@@ -5,6 +5,7 @@
 //! [`CallError::surely_unsent`] says whether it can have had an effect.
 
 mod answer;
+mod brake;
 mod calls;
 mod payment;
 mod token;
@@ -15,6 +16,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 pub use answer::{Answer, CallError};
+pub use brake::Brake;
 pub use calls::{Again, BillingKey, Cancel};
 pub use payment::{Cancellation, IamportPayment, PaymentStatus, Usage};
 pub use transport::{Https, Sending, Transport, TransportError};
@@ -34,6 +36,7 @@ pub struct Iamport {
     clock: Arc<dyn Clock>,
     token: TokenCache,
     calls: AtomicU64,
+    brake: Brake,
 }
 
 impl Iamport {
@@ -50,7 +53,13 @@ impl Iamport {
             clock,
             token: TokenCache::new(vault),
             calls: AtomicU64::new(0),
+            brake: Brake::default(),
         }
+    }
+
+    /// How this client's calls have gone lately.
+    pub fn brake(&self) -> &Brake {
+        &self.brake
     }
 
     /// How many calls were made so far, those for a token left out: for budgets.

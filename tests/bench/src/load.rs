@@ -5,10 +5,11 @@ use std::time::{Duration, Instant};
 
 use jiff::SignedDuration;
 use journeys::World;
-use sandbox::stack::sqs_event;
+use sandbox::stack::{CHARGE_TIME, sqs_event};
 use simulator::{Call, Fault, Rule};
 
 use crate::Failure;
+use crate::capacity::UTILISATION;
 use crate::figure::{Budget, Figure, Kind};
 use crate::tally::Tally;
 use crate::work::counted;
@@ -45,7 +46,7 @@ pub(crate) async fn measure(due: usize) -> Result<Vec<Figure>, Failure> {
         let batch = world.stack.queue.receive(BATCH);
         tally.take_slowest();
         let started = Instant::now();
-        let response = charge::handle(&worker, sqs_event(&batch)).await;
+        let response = charge::handle(&worker, sqs_event(&batch), CHARGE_TIME).await;
         let elapsed = started.elapsed();
         world.stack.queue.settle(&batch, &Default::default());
         if !response.batch_item_failures.is_empty() {
@@ -77,7 +78,7 @@ pub(crate) async fn measure(due: usize) -> Result<Vec<Figure>, Failure> {
             format!("{due} due, 10 workers: of the limit"),
             throughput / limit,
             "times",
-            Budget::AtLeast(0.85),
+            Budget::AtLeast(UTILISATION),
             Kind::Ratio,
         ),
     ])
@@ -111,7 +112,7 @@ async fn work(world: &World, worker: &charge::App, most: Option<usize>) -> Resul
         if batch.is_empty() {
             break;
         }
-        let response = charge::handle(worker, sqs_event(&batch)).await;
+        let response = charge::handle(worker, sqs_event(&batch), CHARGE_TIME).await;
         if !response.batch_item_failures.is_empty() {
             return Err("a batch had failures".into());
         }

@@ -30,7 +30,7 @@ pub struct Actor {
 }
 
 /// Lambda ends an invocation that takes longer: the longest that the template allows.
-const LONGEST: Duration = Duration::from_secs(120);
+pub const LONGEST: Duration = Duration::from_secs(120);
 
 impl Actor {
     /// A worker named `name`.

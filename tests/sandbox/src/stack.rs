@@ -35,6 +35,8 @@ use crate::queue::{LocalQueue, Received};
 pub const TABLE: &str = "maedal";
 /// A batch that SQS hands to `charge`.
 const BATCH: usize = 10;
+/// What Lambda gives a batch: the timeout of `charge` in template.yaml.
+pub const CHARGE_TIME: Duration = Duration::from_secs(120);
 
 /// How a stack is started.
 #[derive(Debug, Clone)]
@@ -282,7 +284,7 @@ impl Stack {
         if batch.is_empty() {
             return batch;
         }
-        let response = charge::handle(&self.charge, sqs_event(&batch)).await;
+        let response = charge::handle(&self.charge, sqs_event(&batch), CHARGE_TIME).await;
         let failed: BTreeSet<String> = response.batch_item_failures.into_iter().map(|f| f.item_identifier).collect();
         self.queue.settle(&batch, &failed);
         batch

@@ -34,7 +34,8 @@ async fn a_batch_overlaps_and_a_bad_message_blocks_nobody() {
         bad.body = body.into();
         batch.insert(0, bad);
     }
-    let response = charge::handle(&world.stack.charge, sandbox::stack::sqs_event(&batch)).await;
+    let response =
+        charge::handle(&world.stack.charge, sandbox::stack::sqs_event(&batch), sandbox::stack::CHARGE_TIME).await;
     assert!(response.batch_item_failures.is_empty(), "{response:?}");
     assert_eq!(world.outcomes(id).await, ["paid", "paid"]);
 }

@@ -9,6 +9,7 @@ mod dispatch;
 mod dunning;
 mod events;
 mod manage_api;
+mod outage;
 mod subscribe;
 mod webhook;
 mod webhook_bodies;

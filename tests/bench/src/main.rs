@@ -2,6 +2,7 @@
 //! memory are of this machine.
 
 mod binary;
+mod capacity;
 mod figure;
 mod load;
 mod runtime;
@@ -11,7 +12,8 @@ mod work;
 use std::path::PathBuf;
 use std::process::{Command, ExitCode};
 
-use clap::Parser;
+use capacity::Demand;
+use clap::{Parser, Subcommand};
 use figure::{Budget, Figure, Kind};
 
 /// Any failure: the measurement ends with it.
@@ -38,11 +40,34 @@ struct Arguments {
     /// Only these: work, load, dispatch, binaries.
     #[arg(long, value_delimiter = ',')]
     only: Vec<String>,
+    #[command(subcommand)]
+    command: Option<Action>,
+}
+
+#[derive(Subcommand)]
+enum Action {
+    /// What a stack takes for so many renewals, and what gives way first: a model, nothing is run.
+    Capacity {
+        /// Renewals that fall due within an hour; usual ones where it isn't given.
+        #[arg(long, value_name = "RENEWALS")]
+        due_per_hour: Option<u32>,
+        /// What I'mport takes to answer a charge, in seconds.
+        #[arg(long, default_value_t = 2.0)]
+        latency: f64,
+        /// What I'mport or the gateway takes, in calls a second.
+        #[arg(long)]
+        rate_limit: Option<f64>,
+    },
 }
 
 #[tokio::main]
 async fn main() -> ExitCode {
     let arguments = Arguments::parse();
+    if let Some(Action::Capacity { due_per_hour, latency, rate_limit }) = arguments.command {
+        let asked = due_per_hour.map(|due| Demand { due_per_hour: due.into(), latency, rate_limit });
+        print!("{}", capacity::table(asked));
+        return ExitCode::SUCCESS;
+    }
     match measure(&arguments).await {
         Ok(figures) => {
             match arguments.json {

@@ -13,6 +13,7 @@ use sandbox::buyer::Button;
 use simulator::{Call, Rule};
 
 use crate::Failure;
+use crate::capacity::WRITE_UNITS;
 use crate::figure::{Figure, Kind};
 use crate::tally::{CountedHttp, CountedTransport, Tally};
 
@@ -26,7 +27,7 @@ pub(crate) fn counted(world: &World, tally: &Arc<Tally>) -> Billing {
 pub(crate) async fn measure() -> Result<Vec<Figure>, Failure> {
     let mut figures = Vec::new();
     for (name, calls, write_units) in [
-        ("renewal", 3, 8.0),
+        ("renewal", 3, WRITE_UNITS),
         ("declined renewal", 3, 9.0),
         ("first charge", 5, 10.0),
         ("webhook that tells news", 4, 6.0),

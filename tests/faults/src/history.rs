@@ -59,7 +59,7 @@ const TABLE_AS_JSON: &str = r#"{
 const WORKERS: u64 = 3;
 /// Of a thousand ticks so many run `dispatch` as it is, over all shards; the others, for the sake of time, read only those that
 /// hold anything.
-const WHOLE_TICKS: u64 = 60;
+const WHOLE_TICKS: u64 = 10;
 /// How long after the faults have stopped everything must be quiet: longer than the looks at an attempt in doubt go on.
 const REST: SignedDuration = SignedDuration::from_hours(24 * 12);
 /// A history that takes more steps than this goes in circles.
@@ -439,7 +439,7 @@ impl<'a> Show<'a> {
     fn tick(&mut self, now: Timestamp) {
         self.next_tick = None;
         let Some(due) = self.world.inner().copy.next_due() else { return };
-        let minutes = [1, 1, 2, 3, 5, 5, 10, 30];
+        let minutes = [1, 2, 5, 10, 30];
         let late = match self.world.is_rough() {
             true => self.world.dice.one_of(&format!("tick at {due}"), &[0, 0, 0, 20, 60, 60, 300]),
             false => 0,
@@ -502,13 +502,15 @@ impl<'a> Show<'a> {
             let first = webhook.answers.is_empty();
             let about = format!("webhook {} {}", webhook.id, webhook.answers.len());
             let fate = if self.world.is_rough() && first { self.world.dice.below(&about, 100) } else { 100 };
+            let may_be_lost = self.may_be_lost(&webhook);
             let (copies, delay) = match fate {
                 // What I'mport changes its mind about is told, sooner or later: nobody asks about it any more.
-                0..25 if self.may_be_lost(&webhook) => {
+                0..25 if may_be_lost => {
                     self.world.say(&format!("webhook {} is lost", webhook.id));
                     continue;
                 }
-                0..40 => (1, self.world.dice.one_of(&about, &[2, 90, 5_400])),
+                0..40 if may_be_lost => (1, self.world.dice.one_of(&about, &[2, 90, 5_400])),
+                0..40 => (1, self.world.dice.one_of(&about, &[2, 5_400, 200_000])),
                 40..55 => (2, 0),
                 _ => (1, 0),
             };
@@ -517,13 +519,12 @@ impl<'a> Show<'a> {
                 let nth = self.world.dice.below(&format!("{about} {copy}"), 2);
                 let app = self.webhook[usize::try_from(nth).unwrap_or(0)].clone();
                 let (webhook, world) = (webhook.clone(), self.world.clone());
-                let must_come = !self.may_be_lost(&webhook);
                 self.crowd.spawn(async move {
                     tokio::time::sleep(Duration::from_secs(delay)).await;
                     let answer = actor.live(hear(&app, &webhook)).await;
                     let now = world.time.now();
                     world.inner().iamport.webhook_answered(webhook.id, answer, now);
-                    if must_come && answer.is_none_or(|status| status >= 500) {
+                    if !may_be_lost && answer.is_none_or(|status| status >= 500) {
                         world.inner().iamport.resend_webhook(webhook.id, now + simulator::RESEND_AFTER);
                     }
                     world.changed.notify_one();
@@ -638,7 +639,7 @@ async fn work_on(actor: Arc<Actor>, wiring: Wiring, batch: Vec<Received>) {
         })
         .collect();
     let app = charge::App { billing: wiring.billing };
-    if let Some(response) = actor.live(charge::handle(&app, event)).await {
+    if let Some(response) = actor.live(charge::handle(&app, event, crate::actor::LONGEST)).await {
         let failed: Vec<String> = response.batch_item_failures.into_iter().map(|f| f.item_identifier).collect();
         world.with_messages(|messages| messages.settle(&batch, &failed));
     }

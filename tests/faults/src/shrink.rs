@@ -4,14 +4,15 @@ use crate::history::{Outcome, Plot, Stage};
 use crate::rules::Rule;
 use crate::script::Script;
 
-/// So many histories are tried at most.
-const MOST_TRIES: u32 = 400;
+/// Histories are tried until they have made so many network calls together: one that goes in circles makes very many.
+const MOST_CALLS: usize = 40_000;
 
 /// The smallest plot found that breaks the same rule as `plot`, and its outcome.
 pub fn shrink(stage: &Stage, plot: &Plot, outcome: Outcome) -> (Plot, Outcome) {
     let Some(rule) = outcome.violations.first().map(|violation| violation.rule) else { return (plot.clone(), outcome) };
     let given = Plot { script: Script::Given(outcome.struck.clone()), ..plot.clone() };
-    let mut smallest = Smallest { stage, rule, plot: plot.clone(), outcome, tries: 0 };
+    let calls = outcome.places.len();
+    let mut smallest = Smallest { stage, rule, plot: plot.clone(), outcome, calls };
     smallest.attempt(given);
     let mut calm = smallest.plot.clone();
     calm.life.rough = false;
@@ -20,7 +21,7 @@ pub fn shrink(stage: &Stage, plot: &Plot, outcome: Outcome) -> (Plot, Outcome) {
         let before = smallest.size();
         smallest.leave_out_deeds();
         smallest.leave_out_strikes();
-        if smallest.size() == before || smallest.tries >= MOST_TRIES {
+        if smallest.size() == before || smallest.calls >= MOST_CALLS {
             return (smallest.plot, smallest.outcome);
         }
     }
@@ -31,7 +32,7 @@ struct Smallest<'a> {
     rule: Rule,
     plot: Plot,
     outcome: Outcome,
-    tries: u32,
+    calls: usize,
 }
 
 impl Smallest<'_> {
@@ -48,11 +49,11 @@ impl Smallest<'_> {
 
     /// Takes `plot` where it breaks the same rule.
     fn attempt(&mut self, plot: Plot) -> bool {
-        if self.tries >= MOST_TRIES {
+        if self.calls >= MOST_CALLS {
             return false;
         }
-        self.tries += 1;
         let outcome = self.stage.run(&plot);
+        self.calls += outcome.places.len();
         let same = outcome.violations.iter().any(|violation| violation.rule == self.rule);
         if same {
             (self.plot, self.outcome) = (plot, outcome);

@@ -26,17 +26,30 @@ pub struct FaultPlan {
     rules: Vec<Rule>,
     down_until: Option<Timestamp>,
     dice: StdRng,
+    stirrings: usize,
 }
 
 impl FaultPlan {
     pub(crate) fn new(seed: u64) -> Self {
-        Self { rules: Vec::new(), down_until: None, dice: StdRng::seed_from_u64(seed) }
+        Self { rules: Vec::new(), down_until: None, dice: StdRng::seed_from_u64(seed), stirrings: 0 }
     }
 
     /// Adds a rule behind those that are there.
     pub fn add(&mut self, rule: Rule) -> &mut Self {
         self.rules.push(rule);
+        self.stirrings += 1;
         self
+    }
+
+    /// No call is answered until then; `None`: they are again.
+    pub fn set_down(&mut self, until: Option<Timestamp>) {
+        self.down_until = until;
+        self.stirrings += 1;
+    }
+
+    /// Until when no call is answered.
+    pub fn down_until(&self) -> Option<Timestamp> {
+        self.down_until
     }
 
     /// Everything goes wrong at times, each fault with about this probability, 0 to 1.
@@ -52,11 +65,16 @@ impl FaultPlan {
     pub fn clear(&mut self) {
         self.rules.clear();
         self.down_until = None;
+        self.stirrings += 1;
     }
 
     /// The rules, those with no strikes left too.
     pub fn rules(&self) -> &[Rule] {
         &self.rules
+    }
+
+    pub(crate) fn stirrings(&self) -> usize {
+        self.stirrings
     }
 
     pub(crate) fn strike(&mut self, call: Call, about: &About, now: Timestamp) -> Strike {
@@ -74,6 +92,7 @@ impl FaultPlan {
                 continue;
             }
             rule.times = rule.times.map(|times| times - 1);
+            self.stirrings += 1;
             match rule.fault {
                 Fault::Slow(delay) => strike.delay += delay.unsigned_abs(),
                 Fault::Down(span) => {

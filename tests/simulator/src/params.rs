@@ -26,6 +26,11 @@ impl Params {
         }
     }
 
+    /// All of them.
+    pub(crate) fn to_json(&self) -> Value {
+        Value::Object(self.0.clone())
+    }
+
     /// One parameter as it was sent.
     pub(crate) fn raw(&self, name: &str) -> Option<&Value> {
         self.0.get(name).filter(|value| !value.is_null())

@@ -13,6 +13,7 @@ use crate::{
     fault_plan::FaultPlan,
     ids::Ids,
     incoming::Incoming,
+    journal::{Exchange, Journal},
     lookup::Lookup,
     params::Params,
     reply::{Outcome, Reply},
@@ -35,6 +36,7 @@ pub struct Simulator {
     pub(crate) ids: Ids,
     /// Set by an early webhook: the answer of the call at hand has to wait.
     pub(crate) hold_answer: SignedDuration,
+    journal: Option<Journal>,
     happenings: BTreeMap<(Timestamp, usize), Happening>,
     planned: usize,
 }
@@ -62,6 +64,7 @@ impl Simulator {
             faults: FaultPlan::new(!config.seed),
             ids: Ids::new(config.seed),
             hold_answer: SignedDuration::ZERO,
+            journal: None,
             happenings: BTreeMap::new(),
             planned: 0,
             config,
@@ -83,7 +86,11 @@ impl Simulator {
         let about = route.about(&incoming, &self.books, |id| Some(self.windows.get(id)?.imp_uid.clone()));
         let strike = self.faults.strike(call, &about, now);
         self.hold_answer = SignedDuration::ZERO;
+        let fault = self.journal.is_some().then(|| strike.fault.clone()).flatten();
         let outcome = self.answer_or_fault(route, &incoming, strike.fault, now);
+        if let Some(journal) = &mut self.journal {
+            journal.keep(Exchange::new(request, &incoming, call, &about, fault, &outcome, now));
+        }
         Reply { delay: strike.delay + self.hold_answer.unsigned_abs(), outcome }
     }
 
@@ -109,6 +116,22 @@ impl Simulator {
     /// What I'mport knows.
     pub fn books(&self) -> &Books {
         &self.books
+    }
+
+    /// Keeps what is asked from now on, and the answers, for [`Simulator::exchanges`].
+    pub fn keep_journal(&mut self) {
+        self.journal.get_or_insert_default();
+    }
+
+    /// The latest calls and their answers, oldest first; none without [`Simulator::keep_journal`].
+    pub fn exchanges(&self) -> impl DoubleEndedIterator<Item = &Exchange> {
+        self.journal.iter().flat_map(Journal::exchanges)
+    }
+
+    /// A number that changes with whatever a person would see: calls, webhooks and their answers, payments, faults.
+    pub fn stirrings(&self) -> usize {
+        let calls = self.journal.as_ref().map_or(0, |journal| journal.count);
+        calls + self.outbox.stirrings() + self.books.payments().len() + self.faults.stirrings()
     }
 
     /// What goes wrong.

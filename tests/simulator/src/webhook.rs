@@ -32,8 +32,10 @@ pub struct Webhook {
     pub body: String,
     /// What the receiver said each time: an HTTP status, or null if it could not be reached.
     pub answers: Vec<Option<u16>>,
-    /// A fault has swallowed it: it is never sent.
+    /// It was swallowed: it is never sent.
     pub lost: bool,
+    /// When what it tells of happened.
+    pub made_at: Timestamp,
 }
 
 /// All webhooks ever made, and those that wait to be sent.
@@ -41,11 +43,23 @@ pub struct Webhook {
 pub(crate) struct Outbox {
     log: Vec<Webhook>,
     due: BTreeSet<(Timestamp, usize)>,
+    stirrings: usize,
 }
 
 impl Outbox {
     pub(crate) fn next_due(&self) -> Option<Timestamp> {
         self.due.first().map(|&(due, _)| due)
+    }
+
+    pub(crate) fn stirrings(&self) -> usize {
+        self.stirrings
+    }
+
+    /// It is sent at `at`, and not when it was to be.
+    fn plan(&mut self, at: Timestamp, id: usize) {
+        self.due.retain(|&(_, other)| other != id);
+        self.due.insert((at, id));
+        self.stirrings += 1;
     }
 }
 
@@ -69,6 +83,7 @@ impl Simulator {
             return;
         };
         webhook.answers.push(answer);
+        self.outbox.stirrings += 1;
         let failed = answer.is_none_or(|status| status >= 500);
         if self.config.webhook_resends && failed && webhook.answers.len() <= RESENDS {
             self.outbox.due.insert((now + RESEND_AFTER, id));
@@ -80,8 +95,32 @@ impl Simulator {
         let known = id < self.outbox.log.len();
         if known {
             self.outbox.due.insert((now, id));
+            self.outbox.stirrings += 1;
         }
         known
+    }
+
+    /// Sends a webhook at `at`: again where it was sent, and then instead of when it was to be where it wasn't. `false`:
+    /// there is none with this id.
+    pub fn send_webhook_at(&mut self, id: usize, at: Timestamp) -> bool {
+        let Some(webhook) = self.outbox.log.get_mut(id) else { return false };
+        webhook.lost = false;
+        self.outbox.plan(at, id);
+        true
+    }
+
+    /// Swallows what is still to be sent of a webhook. `false`: there is none with this id.
+    pub fn lose_webhook(&mut self, id: usize) -> bool {
+        let Some(webhook) = self.outbox.log.get_mut(id) else { return false };
+        webhook.lost = true;
+        self.outbox.due.retain(|&(_, other)| other != id);
+        self.outbox.stirrings += 1;
+        true
+    }
+
+    /// When a webhook is sent next, where it is to be sent.
+    pub fn webhook_due(&self, id: usize) -> Option<Timestamp> {
+        self.outbox.due.iter().find(|&&(_, other)| other == id).map(|&(due, _)| due)
     }
 
     /// Tells the merchant about a payment's present status.
@@ -110,7 +149,8 @@ impl Simulator {
             for _ in 0..copies {
                 let id = self.outbox.log.len();
                 let (url, body) = (url.clone(), body.clone());
-                self.outbox.log.push(Webhook { id, url, content_type, body, answers: Vec::new(), lost });
+                self.outbox.log.push(Webhook { id, url, content_type, body, answers: Vec::new(), lost, made_at: now });
+                self.outbox.stirrings += 1;
                 if !lost {
                     self.outbox.due.insert((due, id));
                 }

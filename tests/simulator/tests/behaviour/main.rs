@@ -6,6 +6,7 @@ mod charge;
 mod customer;
 mod fault;
 mod history;
+mod journal;
 mod lookup;
 mod merchant;
 mod schedule;

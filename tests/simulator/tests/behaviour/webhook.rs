@@ -1,3 +1,4 @@
+use jiff::SignedDuration;
 use serde_json::json;
 use simulator::{Call, Config, Fault, Rule, WebhookFormat};
 
@@ -115,4 +116,26 @@ fn a_webhook_can_be_lost_doubled_early_or_late() {
     assert_eq!(told(Fault::WebhookTwice), (2, 0, 0));
     assert_eq!(told(Fault::WebhookEarly), (1, 0, 1));
     assert_eq!(told(Fault::WebhookLate(jiff::SignedDuration::from_mins(5))), (0, 1, 0));
+}
+
+#[test]
+fn a_webhook_can_be_held_back_swallowed_and_sent_after_all() {
+    let mut merchant = Merchant::new();
+    merchant.again("order", 1000);
+    let id = merchant.simulator.webhooks()[0].id;
+    let hour = merchant.now + SignedDuration::from_hours(1);
+    assert!(merchant.simulator.send_webhook_at(id, hour));
+    assert!(merchant.webhooks_due().is_empty());
+    assert_eq!(merchant.simulator.webhook_due(id), Some(hour));
+    merchant.wait(3600);
+    assert_eq!(merchant.webhooks_due().len(), 1);
+
+    assert!(merchant.simulator.send_webhook_at(id, hour) && merchant.simulator.lose_webhook(id));
+    assert!(merchant.webhooks_due().is_empty());
+    assert!(merchant.simulator.webhooks()[0].lost);
+    let now = merchant.now;
+    assert!(merchant.simulator.send_webhook_at(id, now));
+    assert_eq!(merchant.webhooks_due().len(), 1);
+    assert!(!merchant.simulator.webhooks()[0].lost);
+    assert!(!merchant.simulator.lose_webhook(7) && !merchant.simulator.send_webhook_at(7, now));
 }

@@ -43,7 +43,8 @@ impl Language {
         }
     }
 
-    pub(super) const fn other(self) -> Self {
+    /// The other of the two.
+    pub const fn other(self) -> Self {
         match self {
             Self::Korean => Self::English,
             Self::English => Self::Korean,

@@ -132,16 +132,7 @@ impl World {
 
     /// Time passes as it does: everything that happens until `end`, in order.
     pub async fn live_until(&self, end: Timestamp) {
-        loop {
-            let now = self.stack.clock.now();
-            let next = self.stack.next_happening().expect("the table answers").unwrap_or(end);
-            if next >= end || now >= end {
-                return self.at(end).await;
-            }
-            // What stays due comes again with the next minutes.
-            let next = next.max(now.checked_add(SignedDuration::from_mins(1)).expect("a time"));
-            self.at(next.min(end)).await;
-        }
+        self.stack.live_until(end).await.expect("the table answers");
     }
 
     /// Another worker on the same table and the same I'mport, which things befall.

@@ -7,7 +7,7 @@ use maedal::store::{Ledger, StoreError};
 use maedal::subscription::{AfterDunning, MerchantUid, Purpose, Status, Subscription, SubscriptionId, Won};
 use serde::Serialize;
 
-use crate::stack::Stack;
+use crate::stack::Parts;
 
 /// How late a step may be before its subscription counts as forgotten.
 const FORGOTTEN_AFTER: SignedDuration = SignedDuration::from_hours(24);
@@ -60,7 +60,7 @@ pub struct Account {
 }
 
 /// Reads the accounts of `ids`.
-pub async fn accounts(stack: &Stack, ids: &[SubscriptionId]) -> Result<Vec<Account>, StoreError> {
+pub async fn accounts(stack: &Parts, ids: &[SubscriptionId]) -> Result<Vec<Account>, StoreError> {
     let mut accounts = Vec::with_capacity(ids.len());
     for id in ids {
         if let Some(subscription) = stack.billing.store.subscription(*id).await? {
@@ -71,7 +71,7 @@ pub async fn accounts(stack: &Stack, ids: &[SubscriptionId]) -> Result<Vec<Accou
 }
 
 /// Compares our books with I'mport's.
-pub fn compare(stack: &Stack, accounts: &[Account], now: Timestamp) -> Report {
+pub fn compare(stack: &Parts, accounts: &[Account], now: Timestamp) -> Report {
     let mut report = Report { sessions: accounts.len(), ..Report::default() };
     let mut known = BTreeSet::new();
     for Account { subscription, ledger } in accounts {
@@ -111,7 +111,7 @@ pub fn compare(stack: &Stack, accounts: &[Account], now: Timestamp) -> Report {
 }
 
 /// A subscription that lives and whose next step should long have been done, or that has no next step at all.
-fn is_forgotten(stack: &Stack, subscription: &Subscription, now: Timestamp) -> bool {
+fn is_forgotten(stack: &Parts, subscription: &Subscription, now: Timestamp) -> bool {
     let policy = &stack.billing.policy;
     let dunning = subscription.plan.terms.dunning.as_ref().unwrap_or(&policy.dunning);
     let may_rest = match subscription.status {

@@ -4,14 +4,19 @@
 
 pub mod books;
 pub mod buyer;
+mod claim;
+pub mod console;
 pub mod crowd;
 mod due;
 pub mod gateway;
+pub mod ink;
 pub mod outbox;
 pub mod play;
 pub mod queue;
 pub mod shop;
 pub mod stack;
+pub mod time;
 
 pub use books::Report;
+pub use claim::Claim;
 pub use stack::{Options, Stack, StartError};

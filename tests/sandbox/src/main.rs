@@ -3,12 +3,11 @@
 use std::io::{IsTerminal, Write};
 use std::path::PathBuf;
 use std::process::ExitCode;
-use std::time::Duration;
 
 use clap::{Parser, Subcommand};
-use jiff::Timestamp;
+use sandbox::ink::Ink;
 use sandbox::play::{Life, play, table};
-use sandbox::{Options, Report, Stack, shop};
+use sandbox::{Options, Report, Stack, console};
 use serde_json::json;
 
 #[derive(Parser)]
@@ -66,45 +65,17 @@ async fn main() -> ExitCode {
 
 type Problem = Box<dyn std::error::Error>;
 
-/// How often the clock of the running sandbox moves, and how often its schedule ticks: sooner than a minute, so that
-/// nobody waits for it.
-const CLOCK_STEP: Duration = Duration::from_millis(100);
-const TICK: Duration = Duration::from_secs(2);
-
 async fn serve(port: u16, data: Option<PathBuf>) -> Result<ExitCode, Problem> {
-    let options = Options {
-        port: Some(port),
-        data,
-        seed: None,
-        webhooks_by_themselves: true,
-        show_events: true,
-        ..Options::default()
-    };
-    let stack = Stack::start(options, shop::router).await?;
+    let options =
+        Options { port: Some(port), data, seed: None, show_events: true, keep_journal: true, ..Options::default() };
+    let stack = Stack::start(options, console::router).await?;
     stock_the_shop(&stack).await?;
-    println!("Open {}/ : a shop. Subscribe, pay in the window, see the ledger.", stack.url);
+    println!("Open {}/ : the console. Subscribe in its shop, then let the clock leap.", stack.url);
     println!("  I'mport, simulated   {}/", stack.iamport_url);
     println!("  DynamoDB, embedded   {}  (table {})", stack.dynamodb_url, sandbox::stack::TABLE);
     println!("Events are shown as they leave. Ctrl-C ends it.");
-    let clock = async {
-        loop {
-            tokio::time::sleep(CLOCK_STEP).await;
-            stack.clock.set(Timestamp::now());
-        }
-    };
-    let schedule = async {
-        loop {
-            tokio::time::sleep(TICK).await;
-            if let Err(problem) = stack.tick().await {
-                eprintln!("{problem}");
-            }
-            while !stack.charge_batch().await.is_empty() {}
-            stack.events().await;
-        }
-    };
     tokio::select! {
-        () = clock => (),
-        () = schedule => (),
+        () = stack.keep_time() => (),
         _ = tokio::signal::ctrl_c() => (),
     }
     Ok(ExitCode::SUCCESS)
@@ -135,15 +106,18 @@ async fn live(life: Life, json: bool) -> Result<ExitCode, Problem> {
     if on_terminal {
         eprint!("\r     \r");
     }
-    match json {
-        true => println!("{}", serde_json::to_string(&report)?),
-        false => print!("{}\n{}", table(&accounts), summary(&report)),
-    }
+    let ink = Ink::on(&std::io::stdout());
+    let said = match json {
+        true => format!("{}\n", serde_json::to_string(&report)?),
+        false => format!("{}\n{}", table(&accounts, ink), summary(&report, ink)),
+    };
+    // Whoever listens may have heard enough, as `head` does.
+    let _ = std::io::stdout().write_all(said.as_bytes());
     Ok(if report.is_clean() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
-fn summary(report: &Report) -> String {
-    let verdict = if report.is_clean() { "the two books agree" } else { "THE BOOKS DISAGREE" };
+fn summary(report: &Report, ink: Ink) -> String {
+    let verdict = if report.is_clean() { ink.good("the two books agree") } else { ink.bad("THE BOOKS DISAGREE") };
     format!(
         "{} sessions, {} subscriptions: {} charges paid, {} declined, {} were in doubt and are resolved, {} are still.\n\
          {} charged twice, {} forgotten, {} paid twice and given back, {} need a person.\n\

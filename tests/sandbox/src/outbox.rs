@@ -1,7 +1,7 @@
 //! The way out of the sandbox: the table's stream, read as Lambda's poller does, through `notify`'s real handler, onto a
 //! bus of its own.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use dynoxide::Database;
 use dynoxide::actions::describe_stream::DescribeStreamRequest;
@@ -10,10 +10,13 @@ use dynoxide::actions::get_shard_iterator::GetShardIteratorRequest;
 use dynoxide::actions::list_streams::ListStreamsRequest;
 use maedal::bus::{Bus, Putting};
 use maedal::clock::{Clock, TestClock};
-use maedal::events::DomainEvent;
+use maedal::events::{DomainEvent, Kind};
 use maedal::store::Store;
 use notify::StreamEvent;
 use serde_json::Value;
+
+use crate::claim::Claim;
+use crate::ink::Ink;
 
 /// A batch that Lambda hands to `notify`.
 const BATCH: usize = 100;
@@ -47,10 +50,17 @@ impl Bus for LocalBus {
 
 /// An event in a line: when, what, whose, and how much.
 fn line(event: &DomainEvent) -> String {
+    let ink = Ink::on(&std::io::stdout());
+    let kind = format!("{:<37}", event.kind.word());
+    let kind = match event.kind {
+        Kind::ChargePaid | Kind::Activated | Kind::Renewed => ink.good(kind),
+        Kind::ChargeDeclined | Kind::PastDue | Kind::NeedsReview | Kind::ChargeInDoubt => ink.bad(kind),
+        _ => kind,
+    };
     let at = maedal::subscription::period::in_seoul(event.occurred_at).strftime("%m-%d %H:%M:%S").to_string();
     let amount = event.refund.or(event.charge.as_ref().map(|charge| charge.amount));
     let amount = amount.map(|amount| format!("  {amount}")).unwrap_or_default();
-    format!("  {at}  {:<37} {} v{}{amount}", event.kind.word(), event.subscription.id, event.version)
+    format!("  {}  {kind} {} v{}{amount}", ink.soft(at), event.subscription.id, event.version)
 }
 
 /// The table's clock is the stack's, so that events tell the stack's time.
@@ -74,6 +84,7 @@ pub struct Outbox {
     table: String,
     app: notify::App,
     bus: Arc<LocalBus>,
+    claims: Mutex<Vec<Claim>>,
     iterator: tokio::sync::Mutex<Option<String>>,
 }
 
@@ -87,7 +98,23 @@ impl Outbox {
     pub(crate) fn new(database: Database, store: Store, table: &str, shown: bool) -> Self {
         let bus = Arc::new(LocalBus { left: Mutex::default(), shown });
         let app = notify::App { bus: bus.clone(), store };
-        Self { database, table: table.to_owned(), app, bus, iterator: tokio::sync::Mutex::default() }
+        Self {
+            database,
+            table: table.to_owned(),
+            app,
+            bus,
+            claims: Mutex::default(),
+            iterator: tokio::sync::Mutex::default(),
+        }
+    }
+
+    /// The claims that the stream has told of so far, in order.
+    pub fn claims(&self) -> Vec<Claim> {
+        self.lock_claims().clone()
+    }
+
+    fn lock_claims(&self) -> MutexGuard<'_, Vec<Claim>> {
+        self.claims.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Hands what is new in the stream to `notify`, and returns all that has left so far.
@@ -103,6 +130,7 @@ impl Outbox {
             if records.is_empty() {
                 break;
             }
+            self.lock_claims().extend(records.iter().filter_map(Claim::read));
             let again = notify::handle(&self.app, StreamEvent { records }).await;
             if !again.failures.is_empty() {
                 // Lambda would come back to it; here nothing that fails once works later.

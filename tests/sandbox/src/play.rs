@@ -7,8 +7,8 @@ use jiff::civil::date;
 use jiff::{SignedDuration, Timestamp, ToSpan};
 use maedal::clock::Clock;
 use maedal::store::StoreError;
-use maedal::subscription::SubscriptionId;
 use maedal::subscription::period::{SEOUL, in_seoul};
+use maedal::subscription::{Status, SubscriptionId};
 use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
 use serde_json::json;
@@ -16,6 +16,7 @@ use simulator::{Call, Fault, Nonsense, Rule};
 
 use crate::books::{Account, Report, accounts, compare};
 use crate::buyer::{Button, Buyer};
+use crate::ink::Ink;
 use crate::stack::{Options, Stack, StartError};
 
 /// What kind of life.
@@ -298,24 +299,33 @@ impl<'a> Town<'a> {
 }
 
 /// The ledger as a table for people.
-pub fn table(accounts: &[Account]) -> String {
+pub fn table(accounts: &[Account], ink: Ink) -> String {
     use std::fmt::Write;
-    let mut text =
-        String::from("subscription                plan              state         paid  declined   in ledger\n");
+    let head = "subscription                plan              state         paid  declined   in ledger";
+    let mut text = format!("{}\n", ink.soft(head));
     for Account { subscription, ledger } in accounts {
         let paid = ledger.charges.iter().filter(|charge| charge.payment().is_some()).count();
         let _ = writeln!(
             text,
-            "{}  {}  {:<12} {:>5} {:>9}  {:>10}",
+            "{}  {}  {} {:>5} {:>9}  {:>10}",
             subscription.id,
             padded(&subscription.plan.terms.name, 16),
-            subscription.status.word(),
+            state(subscription.status, ink),
             paid,
             ledger.charges.len() - paid,
             ledger.standing().to_string().trim_end_matches('원'),
         );
     }
     text
+}
+
+fn state(status: Status, ink: Ink) -> String {
+    let word = format!("{:<12}", status.word());
+    match status {
+        Status::Trialing | Status::Active => ink.good(word),
+        Status::PastDue | Status::NeedsReview => ink.bad(word),
+        Status::Pending | Status::Paused | Status::Canceled | Status::Expired => ink.soft(word),
+    }
 }
 
 /// Korean letters take two columns of a terminal.

@@ -14,12 +14,12 @@ use maud::{DOCTYPE, Markup, html};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use crate::stack::Shop;
+use crate::stack::Parts;
 
 /// The shop's pages.
-pub fn router(shop: Arc<Shop>) -> Router {
+pub fn router(shop: Arc<Parts>) -> Router {
     Router::new()
-        .route("/", get(plans))
+        .route("/shop", get(plans))
         .route("/shop/subscribe/{plan}", post(subscribe))
         .route("/shop/back", get(back))
         .route("/shop/ledger/{subscription}", get(ledger))
@@ -27,7 +27,7 @@ pub fn router(shop: Arc<Shop>) -> Router {
         .with_state(shop)
 }
 
-async fn plans(State(shop): State<Arc<Shop>>) -> Response {
+async fn plans(State(shop): State<Arc<Parts>>) -> Response {
     let Ok(plans) = shop.billing.store.plans().await else { return unavailable() };
     page(
         "매달 상점",
@@ -53,7 +53,7 @@ fn every(interval: Interval) -> String {
     if interval.count == 1 { format!("every {unit}") } else { format!("every {} {unit}s", interval.count) }
 }
 
-async fn subscribe(State(shop): State<Arc<Shop>>, Path(plan): Path<String>) -> Response {
+async fn subscribe(State(shop): State<Arc<Parts>>, Path(plan): Path<String>) -> Response {
     let body = json!({
         "plan": plan,
         "customer_id": "sandbox-customer",
@@ -69,14 +69,14 @@ async fn subscribe(State(shop): State<Arc<Shop>>, Path(plan): Path<String>) -> R
 }
 
 /// The buyer, logged in at the shop, goes to their own page.
-async fn my(State(shop): State<Arc<Shop>>, Path(id): Path<String>) -> Response {
+async fn my(State(shop): State<Arc<Parts>>, Path(id): Path<String>) -> Response {
     let request = Request::post(format!("/v1/subscriptions/{id}/my-session")).body(Bytes::new());
     let Ok(request) = request else { return StatusCode::NOT_FOUND.into_response() };
     lead(&shop, request).await
 }
 
 /// To the address that the merchant's API answers with.
-async fn lead(shop: &Shop, request: Request<Bytes>) -> Response {
+async fn lead(shop: &Parts, request: Request<Bytes>) -> Response {
     let Some(answer) = shop.functions.route(request).await else { return unavailable() };
     let session: Value = serde_json::from_slice(answer.body()).unwrap_or_default();
     match session["url"].as_str() {
@@ -92,14 +92,14 @@ struct Back {
 }
 
 /// Who has subscribed sees the ledger, who hasn't the plans.
-async fn back(State(shop): State<Arc<Shop>>, Query(Back { session_id }): Query<Back>) -> Response {
+async fn back(State(shop): State<Arc<Parts>>, Query(Back { session_id }): Query<Back>) -> Response {
     let Ok(id) = session_id.parse::<SubscriptionId>() else { return StatusCode::NOT_FOUND.into_response() };
     let Ok(subscription) = shop.billing.store.subscription(id).await else { return unavailable() };
     let began = subscription.is_some_and(|s| !matches!(s.status, Status::Pending | Status::Expired));
-    Redirect::to(&if began { format!("/shop/ledger/{id}") } else { "/".to_owned() }).into_response()
+    Redirect::to(&if began { format!("/shop/ledger/{id}") } else { "/shop".to_owned() }).into_response()
 }
 
-async fn ledger(State(shop): State<Arc<Shop>>, Path(id): Path<String>) -> Response {
+async fn ledger(State(shop): State<Arc<Parts>>, Path(id): Path<String>) -> Response {
     let Ok(id) = id.parse::<SubscriptionId>() else { return StatusCode::NOT_FOUND.into_response() };
     let (subscription, ledger) = match (shop.billing.store.subscription(id).await, shop.billing.store.ledger(id).await)
     {
@@ -120,7 +120,7 @@ async fn ledger(State(shop): State<Arc<Shop>>, Path(id): Path<String>) -> Respon
                     dt { "Paid, less refunds" } dd { strong id="standing" { (ledger.standing()) } }
                 }
             }
-            div.card {
+            div.card tabindex="0" role="region" aria-label="Charges" {
                 @if ledger.charges.is_empty() { "No charge yet." }
                 @else {
                     table id="charges" {
@@ -130,7 +130,7 @@ async fn ledger(State(shop): State<Arc<Shop>>, Path(id): Path<String>) -> Respon
                 }
             }
             form method="post" action={ "/shop/my/" (subscription.id) } { button type="submit" id="my" { "내 구독 관리" } }
-            p { a href="/" { "Back to the plans" } }
+            p { a href="/shop" { "Back to the plans" } }
         },
     )
 }

@@ -3,6 +3,7 @@
 
 use std::collections::BTreeSet;
 use std::net::{Ipv4Addr, SocketAddr};
+use std::ops::Deref;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -30,6 +31,7 @@ use crate::due::DueIndex;
 use crate::gateway::Functions;
 use crate::outbox::{Outbox, TableClock};
 use crate::queue::{LocalQueue, Received};
+use crate::time::Time;
 
 /// The table's name in the sandbox.
 pub const TABLE: &str = "maedal";
@@ -57,6 +59,8 @@ pub struct Options {
     pub webhooks_by_themselves: bool,
     /// Whether each event is printed as it leaves.
     pub show_events: bool,
+    /// Whether what is asked of I'mport is kept, for the console.
+    pub keep_journal: bool,
 }
 
 impl Default for Options {
@@ -70,6 +74,7 @@ impl Default for Options {
             webhook_format: WebhookFormat::Json,
             webhooks_by_themselves: false,
             show_events: false,
+            keep_journal: false,
         }
     }
 }
@@ -105,9 +110,23 @@ impl std::fmt::Display for StartError {
 
 impl std::error::Error for StartError {}
 
-/// A running stack. Its servers end with it.
+/// A running stack: its [`Parts`], and servers that end with it.
 #[derive(Debug)]
 pub struct Stack {
+    parts: Arc<Parts>,
+    servers: JoinSet<()>,
+}
+
+impl Deref for Stack {
+    type Target = Arc<Parts>;
+    fn deref(&self) -> &Arc<Parts> {
+        &self.parts
+    }
+}
+
+/// What a stack is made of, for whatever looks into it while it runs.
+#[derive(Debug)]
+pub struct Parts {
     /// The one clock of all parts.
     pub clock: Arc<TestClock>,
     /// The use cases that all functions share.
@@ -128,15 +147,18 @@ pub struct Stack {
     pub iamport_url: String,
     /// Where DynamoDB is.
     pub dynamodb_url: String,
+    /// How time goes by.
+    pub time: Time,
+    /// What the clock showed first.
+    pub began_at: Timestamp,
     due: DueIndex,
     webhooks: simulator::WebhookClient,
     simulator: Arc<Mutex<Simulator>>,
-    servers: JoinSet<()>,
 }
 
 impl Stack {
     /// Starts all servers; the HTTP API serves `extra` too, for what isn't a function.
-    pub async fn start(options: Options, extra: fn(Arc<Shop>) -> axum::Router) -> Result<Self, StartError> {
+    pub async fn start(options: Options, extra: fn(Arc<Parts>) -> axum::Router) -> Result<Self, StartError> {
         let [api, iamport, dynamodb] = [0, 1, 2].map(|nth| options.port.map_or(0, |port| port.saturating_add(nth)));
         let (api, iamport, dynamodb) = (listen(api).await?, listen(iamport).await?, listen(dynamodb).await?);
         let [url, iamport_url, dynamodb_url] = [&api, &iamport, &dynamodb].map(|l| format!("http://{}", address(l)));
@@ -168,7 +190,11 @@ impl Stack {
         };
         let credentials = Credentials { key: config.imp_key.clone(), secret: config.imp_secret.clone() };
         let (user_code, merchant_name) = (config.user_code.clone(), config.merchant_name.clone());
-        let simulator = Arc::new(Mutex::new(Simulator::new(config)));
+        let mut simulator = Simulator::new(config);
+        if options.keep_journal {
+            simulator.keep_journal();
+        }
+        let simulator = Arc::new(Mutex::new(simulator));
         let (books, shown, by_themselves) = (simulator.clone(), clock.clone(), options.webhooks_by_themselves);
         servers.spawn(async move {
             let now: simulator::Clock = Arc::new(move || shown.now());
@@ -210,12 +236,7 @@ impl Stack {
             }),
             clock: clock.clone(),
         };
-        let shop = Arc::new(Shop { functions: functions.clone(), billing: billing.clone(), url: url.clone() });
-        let router = extra(shop).fallback(through_the_gateway).layer(axum::Extension(functions.clone()));
-        servers.spawn(async move {
-            let _ = axum::serve(api, router).await;
-        });
-        Ok(Self {
+        let parts = Arc::new(Parts {
             dispatch: dispatch::App {
                 store: billing.store.clone(),
                 queue: queue.clone(),
@@ -231,13 +252,27 @@ impl Stack {
             url,
             iamport_url,
             dynamodb_url,
+            time: Time::default(),
+            began_at: options.now,
             due,
             webhooks: simulator::WebhookClient::new(),
             simulator,
-            servers,
-        })
+        });
+        let functions = axum::Extension(parts.functions.clone());
+        let router = extra(parts.clone()).fallback(through_the_gateway).layer(functions);
+        servers.spawn(async move {
+            let _ = axum::serve(api, router).await;
+        });
+        Ok(Self { parts, servers })
     }
 
+    /// Waits until a server ends, which none does by itself.
+    pub async fn run(&mut self) {
+        self.servers.join_next().await;
+    }
+}
+
+impl Parts {
     /// I'mport's inside: its books and its faults. Not to be held across an await.
     pub fn iamport(&self) -> MutexGuard<'_, Simulator> {
         self.simulator.lock().unwrap_or_else(PoisonError::into_inner)
@@ -322,22 +357,6 @@ impl Stack {
         next.extend(self.due.first(TABLE)?);
         Ok(next.into_iter().min())
     }
-
-    /// Waits until a server ends, which none does by itself.
-    pub async fn run(&mut self) {
-        self.servers.join_next().await;
-    }
-}
-
-/// What pages beside the functions work with.
-#[derive(Debug)]
-pub struct Shop {
-    /// The functions.
-    pub functions: Functions,
-    /// The use cases.
-    pub billing: Arc<Billing>,
-    /// Where the HTTP API is.
-    pub url: String,
 }
 
 async fn listen(port: u16) -> Result<TcpListener, StartError> {

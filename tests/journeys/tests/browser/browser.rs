@@ -7,8 +7,8 @@ use std::time::Duration;
 
 use journeys::{World, monthly, seoul};
 use maedal::subscription::SubscriptionId;
-use sandbox::buyer::Buyer;
-use sandbox::{Options, Stack, shop};
+use sandbox::buyer::{Buyer, read};
+use sandbox::{Options, Stack, console};
 use serde_json::json;
 use thirtyfour::common::log::LoggingPrefsLogLevel;
 use thirtyfour::extensions::query::{ElementPollerWithTimeout, ElementQueryable};
@@ -22,12 +22,17 @@ const LOOK_AGAIN: Duration = Duration::from_millis(50);
 /// How wide the narrowest phone is.
 const NARROW: u32 = 360;
 
+/// What is serious or worse by axe-core's rules, in short.
+const AXE: &str = "return axe.run(document, { resultTypes: ['violations'] }).then((found) => found.violations
+    .filter(({ impact }) => impact === 'serious' || impact === 'critical')
+    .map(({ id, nodes }) => ({ id, nodes: nodes.slice(0, 5).map(({ html, failureSummary }) => [html.slice(0, 200), failureSummary]) })))";
+
 /// A small phone with a Korean browser, before the shop of a stack of its own.
 ///
 /// The fields end in this order: the browser, its driver, the stack.
 pub(crate) struct Browser {
     driver: WebDriver,
-    _chromedriver: Chromedriver,
+    chromedriver: Chromedriver,
     /// The stack, whose webhooks leave by themselves.
     pub(crate) world: World,
 }
@@ -48,15 +53,20 @@ impl Browser {
             let _ = writeln!(io::stderr(), "skipped: {missing}");
             return None;
         };
-        let options = Options { now: seoul("2026-11-23T10:00"), webhooks_by_themselves: true, ..Options::default() };
-        let stack = Stack::start(options, shop::router).await.expect("the stack starts");
+        let options = Options {
+            now: seoul("2026-11-23T10:00"),
+            webhooks_by_themselves: true,
+            keep_journal: true,
+            ..Options::default()
+        };
+        let stack = Stack::start(options, console::router).await.expect("the stack starts");
         let world = World { buyer: Buyer::of(&stack).expect("a client"), stack };
         world.put_plan("coffee", json!({ "name": "매달 커피", "amount": 9_900, "interval": monthly() })).await;
 
         let chromedriver = Chromedriver::start(&programs.chromedriver);
         let driver = chromedriver.open_browser(&programs.chromium, language).await.expect("chromium starts");
         driver.set_poller(std::sync::Arc::new(ElementPollerWithTimeout::new(PATIENCE, LOOK_AGAIN)));
-        Some(Self { driver, _chromedriver: chromedriver, world })
+        Some(Self { driver, chromedriver, world })
     }
 
     /// Goes to a path of the functions, or to a whole address.
@@ -99,6 +109,41 @@ impl Browser {
         self.driver.execute(script, vec![]).await.expect("the script runs").json().clone()
     }
 
+    /// A command of Chromium's developer tools.
+    pub(crate) async fn devtools(&self, command: &str, params: serde_json::Value) -> serde_json::Value {
+        let (port, session) = (self.chromedriver.port, self.driver.session_id());
+        let url = format!("http://127.0.0.1:{port}/session/{session}/goog/cdp/execute");
+        let request = reqwest::Client::new().post(url).header("content-type", "application/json");
+        let answer = request.body(json!({ "cmd": command, "params": params }).to_string()).send().await;
+        read(answer.expect("chromedriver answers")).await["value"].clone()
+    }
+
+    /// Pages are to be dark, or light.
+    pub(crate) async fn prefer(&self, scheme: &str) {
+        let features = json!([{ "name": "prefers-color-scheme", "value": scheme }]);
+        self.devtools("Emulation.setEmulatedMedia", json!({ "features": features })).await;
+    }
+
+    /// In the console: the clock leaps, and the page shows its end.
+    pub(crate) async fn leap(&self, span: &str) {
+        // The page that the button is on doesn't count.
+        self.run("document.body.id = 'before'").await;
+        self.click(&format!("#clock-{span}")).await;
+        self.see("body:not(#before) #clock-hour").await;
+    }
+
+    /// The screen is `width` by `height`.
+    pub(crate) async fn resize(&self, width: u32, height: u32) {
+        let metrics = json!({ "width": width, "height": height, "deviceScaleFactor": 1, "mobile": false });
+        self.devtools("Emulation.setDeviceMetricsOverride", metrics).await;
+    }
+
+    /// What is on the screen, as WebP.
+    pub(crate) async fn picture(&self) -> Vec<u8> {
+        let shot = self.devtools("Page.captureScreenshot", json!({ "format": "webp", "quality": 80 })).await;
+        aws_smithy_types::base64::decode(shot["data"].as_str().expect("a picture")).expect("base64")
+    }
+
     /// Loads the page again.
     pub(crate) async fn reload(&self) {
         self.driver.refresh().await.expect("the page loads again");
@@ -111,7 +156,7 @@ impl Browser {
 
     /// From the shop's page to the checkout of `coffee`. Returns the session.
     pub(crate) async fn choose_coffee(&self) -> SubscriptionId {
-        self.go("/").await;
+        self.go("/shop").await;
         self.click("#subscribe-coffee").await;
         self.see("#subscribe").await;
         let address = self.address().await;
@@ -129,6 +174,24 @@ impl Browser {
     pub(crate) async fn fits(&self) {
         let width = self.run("return [innerWidth, document.documentElement.scrollWidth]").await;
         assert_eq!(width, json!([NARROW, NARROW]), "{} scrolls sideways", self.address().await);
+    }
+
+    /// axe-core finds nothing serious on the page, light and dark. Without axe-core it says so, and looks no further.
+    pub(crate) async fn is_accessible(&self) {
+        let Some(path) = std::env::var_os("MAEDAL_AXE") else {
+            let missing = "MAEDAL_AXE doesn't name axe-core's axe.min.js (npm pack axe-core)";
+            assert!(std::env::var("MAEDAL_BROWSER").as_deref() != Ok("required"), "{missing}");
+            let _ = writeln!(io::stderr(), "skipped: {missing}");
+            return;
+        };
+        let axe = std::fs::read_to_string(path).expect("MAEDAL_AXE can be read");
+        for scheme in ["light", "dark"] {
+            self.prefer(scheme).await;
+            self.run(&format!("if (!window.axe) {{ {axe}\n }}")).await;
+            let found = self.run(AXE).await;
+            assert_eq!(found, json!([]), "{} ({scheme})", self.address().await);
+        }
+        self.prefer("light").await;
     }
 
     /// Takes what the console has logged so far, all of which has to be about `expected`.

@@ -9,7 +9,7 @@ async fn every_page_fits(language: &str) {
     // As long as a name may be, and one word.
     let plan = json!({ "name": "w".repeat(40), "amount": 99_999_999, "interval": { "unit": "month", "count": 12 } });
     browser.world.put_plan("coffee", plan).await;
-    browser.go("/").await;
+    browser.go("/shop").await;
     browser.fits().await;
     browser.choose_coffee().await;
     browser.fits().await;
@@ -24,6 +24,10 @@ async fn every_page_fits(language: &str) {
     browser.fits().await;
     browser.click("a.back").await;
     browser.see("#state").await;
+    browser.fits().await;
+    let id = browser.read("#subscription").await;
+    browser.go(&format!("/?subscription={id}")).await;
+    browser.run("for (const details of document.querySelectorAll('details')) details.open = true").await;
     browser.fits().await;
     browser.go("/checkout/nobody").await;
     browser.fits().await;

@@ -18,6 +18,7 @@ pub(crate) fn page(simulator: &mut Simulator) -> Response<Bytes> {
             head {
                 meta charset="utf-8";
                 meta name="viewport" content="width=device-width, initial-scale=1";
+                link rel="icon" href="data:,";
                 title { "I'mport simulator" }
                 style { (PreEscaped(include_str!("console.css"))) }
             }
@@ -34,7 +35,7 @@ pub(crate) fn page(simulator: &mut Simulator) -> Response<Bytes> {
                 h2 { "Books" }
                 p { "Paid " (totals.paid) " won, cancelled " (totals.cancelled) ", net " (totals.net) ". "
                     a href="/_simulator/books" { "All as JSON" } "." }
-                table {
+                table tabindex="0" {
                     tr { th { "imp_uid" } th { "merchant_uid" } th { "customer_uid" } th { "use" } th { "won" }
                          th { "back" } th { "status" } th { "reason" } th { "started" } }
                     @for payment in simulator.books().payments().iter().rev().take(SHOWN) {
@@ -49,7 +50,7 @@ pub(crate) fn page(simulator: &mut Simulator) -> Response<Bytes> {
                     }
                 }
                 h2 { "Webhooks" }
-                table {
+                table tabindex="0" {
                     tr { th { "id" } th { "url" } th { "body" } th { "answers" } }
                     @for webhook in simulator.webhooks().iter().rev().take(SHOWN) {
                         tr {
@@ -59,9 +60,9 @@ pub(crate) fn page(simulator: &mut Simulator) -> Response<Bytes> {
                     }
                 }
                 h2 { "Faults" }
-                pre { (faults) }
+                pre tabindex="0" { (faults) }
                 p { "Add one, or a list:" }
-                pre { (r#"curl -d '{"call":"again","times":1,"fault":"cut_after_effect"}' /_simulator/faults
+                pre tabindex="0" { (r#"curl -d '{"call":"again","times":1,"fault":"cut_after_effect"}' /_simulator/faults
 curl -d '{"call":"again","merchant_uid":"01J","fault":{"decline":{"message":"잔액이 부족합니다."}}}' /_simulator/faults
 curl -d '{"call":"lookup","chance":0.2,"fault":{"slow":"40s"}}' /_simulator/faults
 curl -X DELETE /_simulator/faults"#) }

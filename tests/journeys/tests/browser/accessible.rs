@@ -15,6 +15,7 @@ async fn every_page(language: &str) {
     browser.see("#notice:not(:empty)").await;
     browser.is_accessible().await;
     browser.agree().await;
+    browser.is_accessible().await;
     browser.click("#approve").await;
     browser.see("h1.done").await;
     browser.is_accessible().await;
@@ -29,6 +30,8 @@ async fn every_page(language: &str) {
     browser.is_accessible().await;
     browser.go(&format!("/?subscription={id}")).await;
     browser.run("for (const details of document.querySelectorAll('details')) details.open = true").await;
+    browser.is_accessible().await;
+    browser.go(&format!("{}/", browser.world.stack.iamport_url)).await;
     browser.is_accessible().await;
     browser.go("/checkout/nobody").await;
     browser.is_accessible().await;

@@ -1,10 +1,13 @@
 //! The sandbox's console.
 
 use jiff::SignedDuration;
+use journeys::monthly;
 use maedal::clock::Clock;
 use maedal::subscription::{Status, SubscriptionId};
 use reqwest::redirect::Policy;
+use sandbox::buyer::Buyer;
 use sandbox::{Options, Stack, console};
+use serde_json::json;
 
 use crate::browser::Browser;
 
@@ -135,4 +138,29 @@ async fn a_form_of_another_site_does_nothing_and_none_leads_away() {
         assert!(answer.headers().get("location").is_none_or(|to| to == "/"), "{:?}", answer.headers());
     }
     assert_eq!(stack.clock.now().duration_since(began), SignedDuration::from_hours(1));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn subscriptions_are_found_by_state_and_text_and_come_page_by_page() {
+    let stack = Stack::start(Options::default(), console::router).await.unwrap();
+    let buyer = Buyer::of(&stack).unwrap();
+    let plan = json!({ "name": "매달 커피", "amount": 9_900, "interval": monthly() });
+    buyer.put_plan("coffee", &plan).await.unwrap();
+    for nth in 0..25 {
+        buyer.open_session("coffee", &format!("customer-{nth:02}")).await.unwrap().unwrap();
+    }
+    for (query, found) in [
+        ("", 20),
+        ("page=1", 5),
+        // Beyond the last page is the last page.
+        ("page=9", 5),
+        ("state=pending&page=1", 5),
+        ("state=active", 0),
+        ("search=CUSTOMER-07", 1),
+        ("search=%EC%BB%A4%ED%94%BC&state=pending", 20),
+        ("search=nobody", 0),
+    ] {
+        let page = buyer.get(&format!("/?{query}")).await.unwrap().text().await.unwrap();
+        assert_eq!(page.matches("id=\"open-").count(), found, "{query}");
+    }
 }

@@ -29,6 +29,8 @@ async fn every_page_fits(language: &str) {
     browser.go(&format!("/?subscription={id}")).await;
     browser.run("for (const details of document.querySelectorAll('details')) details.open = true").await;
     browser.fits().await;
+    browser.go(&format!("{}/", browser.world.stack.iamport_url)).await;
+    browser.fits().await;
     browser.go("/checkout/nobody").await;
     browser.fits().await;
     browser.forgive("404").await;

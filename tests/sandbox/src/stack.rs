@@ -55,7 +55,7 @@ pub struct Options {
     pub policy: Policy,
     /// How webhooks are written.
     pub webhook_format: WebhookFormat,
-    /// Whether I'mport's webhooks leave by themselves; else [`Stack::deliver_webhooks`] sends them.
+    /// Whether I'mport's webhooks leave by themselves; else [`Parts::deliver_webhooks`] sends them.
     pub webhooks_by_themselves: bool,
     /// Whether each event is printed as it leaves.
     pub show_events: bool,

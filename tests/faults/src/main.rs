@@ -71,7 +71,7 @@ fn main() -> ExitCode {
 }
 
 /// So many histories a bug may hide in.
-const MOST_HIDDEN: u64 = 4_000;
+const MOST_HIDDEN: u64 = 10_000;
 
 fn hunt_bugs() -> ExitCode {
     let all = hunt(MOST_HIDDEN, |caught| match caught.histories {

@@ -36,8 +36,12 @@ impl Script {
             Self::Given(strikes) => strikes.get(place).copied(),
             Self::Dice { per_mille } => {
                 let about = format!("fault {} {}", place.actor, place.call);
-                // Where money is at stake, more often.
-                let weight = if matches!(kind, Kind::Again | Kind::Lookup | Kind::Cancel) { 2 } else { 1 };
+                // Where money is at stake, more often; and where it is proven, which most often follows another fault.
+                let weight = match kind {
+                    Kind::Again | Kind::Cancel => 3,
+                    Kind::Lookup => 4,
+                    Kind::Token | Kind::Read | Kind::Write | Kind::Transaction | Kind::DeleteKey => 1,
+                };
                 if !dice.happens(&about, per_mille * weight) {
                     return None;
                 }

@@ -10,6 +10,7 @@ mod dunning;
 mod events;
 mod manage_api;
 mod outage;
+mod sample_shop;
 mod subscribe;
 mod webhook;
 mod webhook_bodies;

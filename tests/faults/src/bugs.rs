@@ -328,6 +328,9 @@ fn copy_all(root: &Path, copy: &Path, path: &Path) -> io::Result<()> {
         }
         return Ok(());
     }
+    if let Some(parent) = copy.join(path).parent() {
+        fs::create_dir_all(parent)?;
+    }
     let special = ["shared/src/lib.rs", "tests/faults/Cargo.toml"];
     let name = path.to_string_lossy().into_owned();
     if special.contains(&name.as_str()) {
@@ -358,9 +361,6 @@ fn with_bugs(name: &str, mut text: String) -> io::Result<String> {
 fn write(path: &Path, text: &str) -> io::Result<()> {
     if fs::read_to_string(path).is_ok_and(|known| known == text) {
         return Ok(());
-    }
-    if let Some(parent) = path.parent() {
-        fs::create_dir_all(parent)?;
     }
     fs::write(path, text)
 }

@@ -107,6 +107,7 @@ pub(super) fn events(old: Option<&Charge>, new: &Charge, written_at: Timestamp) 
         },
         charge: Some(ChargeFacts::of(new)),
         refund,
+        finding: None,
     };
     let mut events = Vec::new();
     match (&new.status, old.map(|old| &old.status)) {

@@ -2,8 +2,8 @@
 
 use serde_dynamo::{AttributeValue, Item, from_attribute_value, from_item};
 
-use crate::store::key::{CHARGE, SUB};
-use crate::subscription::{Charge, Intent, Subscription};
+use crate::store::key::{CHARGE, FINDING, SUB};
+use crate::subscription::{Charge, Finding, Intent, Subscription};
 
 /// What an image shows.
 #[derive(Debug, Clone, PartialEq)]
@@ -17,6 +17,8 @@ pub enum Image {
     },
     /// A charge.
     Charge(Box<Charge>),
+    /// What reconciling found.
+    Finding(Box<Finding>),
     /// Anything else: a plan, a buyer, what belongs to another time.
     Other,
 }
@@ -48,6 +50,9 @@ impl Image {
             let next_charge = next_charge.map(from_attribute_value).transpose().map_err(unreadable)?;
             let subscription = Box::new(from_item(item).map_err(unreadable)?);
             return Ok(Self::Subscription { subscription, next_charge });
+        }
+        if sk.starts_with(FINDING) {
+            return Ok(Self::Finding(Box::new(from_item(item).map_err(unreadable)?)));
         }
         match sk.starts_with(CHARGE) {
             true => Ok(Self::Charge(Box::new(from_item(item).map_err(unreadable)?))),

@@ -9,6 +9,7 @@
 //! subscription as it is, so it carries the version that its charge was settled by.
 
 mod charge;
+mod finding;
 mod image;
 mod subscription;
 #[cfg(test)]
@@ -18,6 +19,7 @@ use jiff::Timestamp;
 use serde::{Serialize, Serializer};
 
 pub use charge::ChargeFacts;
+pub use finding::FindingFacts;
 pub use image::{Image, Unreadable};
 pub use subscription::{NextCharge, PaymentMethodFacts, Period, PlanFacts, SubscriptionFacts};
 
@@ -46,6 +48,9 @@ pub struct DomainEvent {
     /// How much went back by this refund.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub refund: Option<Won>,
+    /// What reconciling found.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub finding: Option<FindingFacts>,
 }
 
 macro_rules! kinds {
@@ -113,6 +118,8 @@ kinds! {
     ChargeDuplicate = "charge.duplicate",
     /// All of a payment or a part went back.
     ChargeRefunded = "charge.refunded",
+    /// I'mport's books and ours differ in a payment, and no step can settle it.
+    BooksDiffer = "books.differ",
 }
 
 impl Serialize for Kind {
@@ -137,17 +144,19 @@ pub fn events(
         Image::Subscription { subscription, next_charge } => {
             let old = match &old {
                 Some(Image::Subscription { subscription, .. }) => Some(subscription.as_ref()),
-                Some(Image::Charge(_) | Image::Other) | None => None,
+                Some(Image::Charge(_) | Image::Finding(_) | Image::Other) | None => None,
             };
             subscription::events(old, &subscription, next_charge.as_ref(), written_at)
         }
         Image::Charge(new) => {
             let old = match &old {
                 Some(Image::Charge(charge)) => Some(charge.as_ref()),
-                Some(Image::Subscription { .. } | Image::Other) | None => None,
+                Some(Image::Subscription { .. } | Image::Finding(_) | Image::Other) | None => None,
             };
             charge::events(old, &new, written_at)
         }
+        Image::Finding(finding) if old.is_none() => vec![finding::event(&finding, written_at)],
+        Image::Finding(_) => Vec::new(),
         Image::Other => Vec::new(),
     })
 }

@@ -273,6 +273,7 @@ pub(super) fn events(
             subscription: facts.clone(),
             charge: doubt.map(|intent| ChargeFacts::in_doubt(new, intent)),
             refund: None,
+            finding: None,
         }
     };
     kinds.into_iter().map(event).collect()

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use http::{Method, StatusCode};
+use jiff::Timestamp;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -17,6 +18,10 @@ use crate::subscription::{CustomerUid, ImpUid, MerchantUid, Won};
 /// I'mport documents no timeout; gateways answer within seconds, and a worker has other work.
 const CHARGE_TIMEOUT: Duration = Duration::from_secs(30);
 const LOOKUP_TIMEOUT: Duration = Duration::from_secs(8);
+/// A long list takes longer.
+const LIST_TIMEOUT: Duration = Duration::from_secs(30);
+/// A page of a list by status. I'mport would give 1,000, of more than a kilobyte each.
+pub const LISTED: usize = 500;
 /// A page of `findAll`. One name has one payment, rarely a few.
 const PAGE: usize = 100;
 const MOST_PAGES: usize = 10;
@@ -48,6 +53,24 @@ pub struct Cancel<'a> {
     pub checksum: Won,
     /// Why.
     pub reason: &'a str,
+}
+
+/// A status that payments are listed by. Each is found by the time when it came into it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Listed {
+    /// Paid, and nothing of it went back.
+    Paid,
+    /// All or a part of it went back.
+    Cancelled,
+}
+
+/// A page of a list of payments.
+#[derive(Debug, Clone)]
+pub struct PaymentPage {
+    /// How many there are on all pages.
+    pub total: usize,
+    /// Those of this page.
+    pub payments: Vec<IamportPayment>,
 }
 
 /// `GET /subscribe/customers/{customer_uid}`: a billing key, as far as I'mport shows it.
@@ -102,6 +125,35 @@ impl Iamport {
             }
         }
         Ok(all)
+    }
+
+    /// The payments of the whole account that came into a status from `from` until before `to`, 90 days at most: one page,
+    /// counted from 1. None where there is no such page.
+    pub async fn payments_by_status(
+        &self,
+        status: Listed,
+        (from, to): (Timestamp, Timestamp),
+        page: usize,
+    ) -> Result<Option<PaymentPage>, CallError> {
+        let word = match status {
+            Listed::Paid => "paid",
+            Listed::Cancelled => "cancelled",
+        };
+        // Both ends are meant, in whole seconds.
+        let (from, last) = (from.as_second(), to.as_second() - 1);
+        let path = format!("/payments/status/{word}?from={from}&to={last}&page={page}&limit={LISTED}&sorting=started");
+        match self.call::<Page>(Method::GET, &path, Bytes::new(), LIST_TIMEOUT).await? {
+            Answer::Done(Page { total, list }) => {
+                let total = total.as_u64().and_then(|total| usize::try_from(total).ok());
+                // Where I'mport doesn't say: one more than is known, as long as pages are full.
+                let least = (page - 1) * LISTED + list.len() + usize::from(list.len() == LISTED);
+                Ok(Some(PaymentPage { total: total.unwrap_or(least), payments: list }))
+            }
+            // A page that is there no more, because the list became shorter.
+            Answer::Refused { .. } | Answer::NotFound { .. } if page > 1 => Ok(None),
+            Answer::NotFound { .. } => Ok(None),
+            Answer::Refused { code, .. } => Err(CallError::Nonsense(format!("a list was refused with code {code}"))),
+        }
     }
 
     /// Gives money back. Safe to repeat with the same `checksum`.

@@ -17,7 +17,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 pub use answer::{Answer, CallError};
 pub use brake::Brake;
-pub use calls::{Again, BillingKey, Cancel};
+pub use calls::{Again, BillingKey, Cancel, LISTED, Listed, PaymentPage};
 pub use payment::{Cancellation, IamportPayment, PaymentStatus, Usage};
 pub use transport::{Https, Sending, Transport, TransportError};
 pub use vault::{Credentials, NoVault, Opening, Vault, VaultError};

@@ -6,10 +6,12 @@
 //! | its buyer | `SUB#{id}` | `BUYER` |
 //! | charge | `SUB#{id}` | `CHARGE#{period}#{attempt}`, and `#{imp_uid}` for a second payment of the same name |
 //! | refund | `SUB#{id}` | `REFUND#{imp_uid}#{cancellation_id}` |
+//! | finding of a reconciliation | `SUB#{id}` | `FINDING#{imp_uid}` |
 //! | event that has left | `EVENTS#{id}` | `{seconds}-{version}-{event id}` |
 //! | customer_uid -> subscription | `CUSTOMER_UID#{customer_uid}` | `SUB` |
 //! | current plans | `PLANS` | `{plan_id}` |
 //! | plan version | `PLAN#{plan_id}` | `V#{version}` |
+//! | how far reconciling is | `RECONCILE` | `RUN` |
 //! | answer to an Idempotency-Key | `IDEMPOTENCY#{operation}#{key}` | `ANSWER` |
 
 use aws_sdk_dynamodb::types::AttributeValue;
@@ -31,6 +33,8 @@ pub struct Key {
 pub const SUB: &str = "SUB";
 /// What all charges' sort keys begin with.
 pub const CHARGE: &str = "CHARGE#";
+/// What all findings' sort keys begin with.
+pub const FINDING: &str = "FINDING#";
 /// What all refunds' sort keys begin with.
 pub const REFUND: &str = "REFUND#";
 
@@ -64,6 +68,16 @@ impl Key {
     /// A refund.
     pub fn refund(id: SubscriptionId, imp_uid: &str, cancellation_id: &str) -> Self {
         Self::new(format!("SUB#{id}"), format!("{REFUND}{imp_uid}#{cancellation_id}"))
+    }
+
+    /// What reconciling found of a payment.
+    pub fn finding(id: SubscriptionId, imp_uid: &str) -> Self {
+        Self::new(format!("SUB#{id}"), format!("{FINDING}{imp_uid}"))
+    }
+
+    /// How far reconciling is.
+    pub fn run() -> Self {
+        Self::new("RECONCILE".to_owned(), "RUN")
     }
 
     /// An event that has left.

@@ -3,6 +3,7 @@
 use aws_sdk_dynamodb::types::TransactWriteItem;
 use jiff::Timestamp;
 
+use super::day::paid_day;
 use super::subscriptions::subscription_item;
 use super::{Item, Key, Store, StoreError, key, n, s};
 use crate::subscription::{Bill, Charge, ImpUid, Policy, Refund, Subscription, SubscriptionId, Won};
@@ -245,6 +246,9 @@ impl Store {
 fn charge_item(charge: &Charge) -> Result<Item, StoreError> {
     let mut item: Item = serde_dynamo::to_item(charge).map_err(|e| StoreError::corrupt("write a charge", &e))?;
     item.extend(Key::of(charge).item());
+    if let Some(paid_at) = charge.payment().and_then(|payment| payment.paid_at) {
+        item.insert("paid_day".to_owned(), s(paid_day(paid_at, charge.subscription.due_shard())));
+    }
     if let Some(refund) = &charge.refund {
         item.insert("due_shard".to_owned(), n(charge.subscription.due_shard()));
         item.insert("due_at".to_owned(), n(refund.due_at.as_millisecond()));

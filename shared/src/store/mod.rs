@@ -11,14 +11,17 @@
 //! next finds what stands.
 
 mod command;
+mod day;
 mod due;
 mod events;
+mod findings;
 pub mod key;
 mod ledger;
 mod list;
 mod meter;
 mod plans;
 mod query;
+mod run;
 mod subscriptions;
 pub mod table;
 
@@ -30,13 +33,16 @@ use aws_sdk_dynamodb::error::{BuildError, DisplayErrorContext, ProvideErrorMetad
 use aws_sdk_dynamodb::types::AttributeValue;
 
 pub use command::Commanded;
+pub use day::Compared;
 pub use due::{Due, DuePage};
 pub use events::{EVENTS_KEPT, EventCursor, EventPage, MOST_EVENTS};
+pub use findings::Found;
 pub use key::Key;
 pub use ledger::{ChargeCursor, ChargePage, Entry, Ledger, MOST_CHARGES};
 pub use list::{ListBy, ListPage, MOST_LISTED};
 pub use meter::Meter;
 pub use plans::PlanPut;
+pub use run::Run;
 pub use subscriptions::{Buyer, Created, Guard, Idempotency, MOST_WINDOWS, Taken};
 
 /// A DynamoDB item.

@@ -15,6 +15,12 @@ pub const CUSTOMER_INDEX: &str = "by_customer";
 /// The subscriptions in a state: hash `status`, range `id`. A renewal changes neither, so it costs nothing there.
 pub const STATE_INDEX: &str = "by_state";
 
+/// What was paid on a day in Korea, by I'mport's own time: hash `paid_day`, range `paid_at`. Sparse (paid charges only), and
+/// it holds what reconciling compares. It costs a renewal one write unit.
+pub const DAY_INDEX: &str = "by_day";
+/// What [`DAY_INDEX`] holds beside the keys.
+pub const COMPARED: [&str; 3] = ["imp_uid", "amount", "refunded"];
+
 /// Creates the table `name`, unless it is there.
 pub async fn create(client: &Client, name: &str) -> Result<(), StoreError> {
     let described = client.describe_table().table_name(name).send().await;
@@ -32,11 +38,14 @@ pub async fn create(client: &Client, name: &str) -> Result<(), StoreError> {
         .attribute_definitions(attribute("customer_id", ScalarAttributeType::S)?)
         .attribute_definitions(attribute("id", ScalarAttributeType::S)?)
         .attribute_definitions(attribute("status", ScalarAttributeType::S)?)
+        .attribute_definitions(attribute("paid_day", ScalarAttributeType::S)?)
+        .attribute_definitions(attribute("paid_at", ScalarAttributeType::N)?)
         .key_schema(key("pk", KeyType::Hash)?)
         .key_schema(key("sk", KeyType::Range)?)
         .global_secondary_indexes(index(DUE_INDEX, "due_shard", "due_at")?)
         .global_secondary_indexes(index(CUSTOMER_INDEX, "customer_id", "id")?)
         .global_secondary_indexes(index(STATE_INDEX, "status", "id")?)
+        .global_secondary_indexes(index_with(DAY_INDEX, "paid_day", "paid_at", &COMPARED)?)
         .stream_specification(
             StreamSpecification::builder()
                 .stream_enabled(true)
@@ -59,11 +68,21 @@ fn key(name: &str, kind: KeyType) -> Result<KeySchemaElement, StoreError> {
 }
 
 fn index(name: &str, hash: &str, range: &str) -> Result<GlobalSecondaryIndex, StoreError> {
+    index_with(name, hash, range, &[])
+}
+
+fn index_with(name: &str, hash: &str, range: &str, held: &[&str]) -> Result<GlobalSecondaryIndex, StoreError> {
+    let projection = match held {
+        [] => Projection::builder().projection_type(ProjectionType::KeysOnly),
+        held => Projection::builder()
+            .projection_type(ProjectionType::Include)
+            .set_non_key_attributes(Some(held.iter().map(|name| (*name).to_owned()).collect())),
+    };
     GlobalSecondaryIndex::builder()
         .index_name(name)
         .key_schema(key(hash, KeyType::Hash)?)
         .key_schema(key(range, KeyType::Range)?)
-        .projection(Projection::builder().projection_type(ProjectionType::KeysOnly).build())
+        .projection(projection.build())
         .build()
         .map_err(StoreError::build)
 }

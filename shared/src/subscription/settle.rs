@@ -91,6 +91,7 @@ impl Subscription {
     /// ledger has a paid charge for that period already; `None` where the name isn't a charge's.
     pub fn record_late(&mut self, late: LatePayment, paid_before: bool, now: Timestamp) -> Option<Charge> {
         let Purpose::Charge { period, attempt } = late.merchant_uid.purpose else { return None };
+        let paid_at = late.payment.paid_at;
         let mut charge = Charge {
             subscription: self.id,
             period,
@@ -110,7 +111,8 @@ impl Subscription {
         };
         match paid_before || self.is_over() {
             true => charge.is_duplicate(now),
-            false => self.advance(period, late.credit, now),
+            // A first period that the books have lost began when it was paid.
+            false => self.advance(period, late.credit, paid_at.filter(|at| *at < now).unwrap_or(now)),
         }
         Some(charge)
     }

@@ -29,8 +29,8 @@ pub(crate) async fn measure() -> Result<Vec<Figure>, Failure> {
     for (name, calls, write_units) in [
         ("renewal", 3, WRITE_UNITS),
         ("declined renewal", 3, 9.0),
-        ("first charge", 5, 10.0),
-        ("webhook that tells news", 4, 6.0),
+        ("first charge", 5, 11.0),
+        ("webhook that tells news", 4, 7.0),
     ] {
         let world = World::new().await;
         let tally = Arc::new(Tally::default());

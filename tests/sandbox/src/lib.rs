@@ -2,6 +2,7 @@
 //!
 //! [`Stack`] is also what the journeys test against.
 
+pub mod backup;
 pub mod books;
 pub mod buyer;
 mod claim;

@@ -35,6 +35,8 @@ use crate::time::Time;
 
 /// The table's name in the sandbox.
 pub const TABLE: &str = "maedal";
+/// How often `reconcile` is called.
+const HOUR: jiff::SignedDuration = jiff::SignedDuration::from_hours(1);
 /// A batch that SQS hands to `charge`.
 const BATCH: usize = 10;
 /// What Lambda gives a batch: the timeout of `charge` in template.yaml.
@@ -137,6 +139,8 @@ pub struct Parts {
     pub dispatch: dispatch::App,
     /// `charge`.
     pub charge: charge::App,
+    /// `reconcile`, with clients of its own: what they cost is not the others'.
+    pub reconcile: reconcile::App,
     /// What is between them.
     pub queue: Arc<LocalQueue>,
     /// The table's stream, `notify` and the bus.
@@ -152,6 +156,7 @@ pub struct Parts {
     /// What the clock showed first.
     pub began_at: Timestamp,
     due: DueIndex,
+    reconciled_at: Mutex<Timestamp>,
     webhooks: simulator::WebhookClient,
     simulator: Arc<Mutex<Simulator>>,
 }
@@ -204,13 +209,16 @@ impl Stack {
             };
         });
 
-        let billing = Arc::new(Billing {
-            store: Store::new(client, TABLE),
-            iamport: Iamport::new(&iamport_url, credentials, Arc::new(Https::new()), clock.clone()),
+        let use_cases = |ids: Ids| Billing {
+            store: Store::new(client.clone(), TABLE),
+            iamport: Iamport::new(&iamport_url, credentials.clone(), Arc::new(Https::new()), clock.clone()),
             clock: clock.clone(),
-            policy: options.policy,
-            ids: options.seed.map_or_else(Ids::random, Ids::seeded),
-        });
+            policy: options.policy.clone(),
+            ids,
+        };
+        let billing = Arc::new(use_cases(options.seed.map_or_else(Ids::random, Ids::seeded)));
+        let reconcile =
+            reconcile::App { billing: Arc::new(use_cases(Ids::random())), budget: Duration::from_secs(8 * 60) };
         let site = Site {
             public_url: url.clone(),
             sdk_url: format!("{iamport_url}/v1/iamport.js"),
@@ -244,6 +252,8 @@ impl Stack {
                 budget: Duration::from_secs(45),
             },
             charge: charge::App { billing: billing.clone() },
+            reconcile,
+            reconciled_at: Mutex::new(clock.now()),
             clock,
             billing,
             functions,
@@ -310,7 +320,25 @@ impl Parts {
             "resources": ["arn:aws:events:ap-northeast-2:000000000000:rule/maedal-dispatch"],
             "detail": {},
         });
+        self.reconcile_by_the_hour().await;
         dispatch::handle(&self.dispatch, event).await
+    }
+
+    /// The hour's tick, as EventBridge sends it. What fails is tried the next hour.
+    async fn reconcile_by_the_hour(&self) {
+        let now = self.clock.now();
+        let due = {
+            let mut last = self.reconciled_at.lock().unwrap_or_else(PoisonError::into_inner);
+            let due = now.duration_since(*last) >= HOUR;
+            if due {
+                *last = now;
+            }
+            due
+        };
+        if due {
+            // Its own log says what failed.
+            let _ = reconcile::handle(&self.reconcile, reconcile::Asked::default()).await;
+        }
     }
 
     /// Hands one batch of the queue to `charge`. Returns what was received; none where nothing is in sight.

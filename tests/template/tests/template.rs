@@ -26,7 +26,7 @@ const LOCAL_ONLY: [(&str, &str); 4] = [
 ];
 
 /// The functions that speak to I'mport.
-const WITH_SECRET: [&str; 3] = ["charge", "complete", "webhook"];
+const WITH_SECRET: [&str; 4] = ["charge", "complete", "reconcile", "webhook"];
 /// Those who sign the links to the buyer's own page, and open them.
 const WITH_LINKS: [&str; 2] = ["checkout", "manage"];
 
@@ -69,7 +69,9 @@ async fn the_table_is_the_one_that_the_store_makes() {
         .global_secondary_indexes()
         .iter()
         .map(|index| {
-            let projection = index.projection().unwrap().projection_type().unwrap().as_str().to_owned();
+            let projection = index.projection().unwrap();
+            let held = projection.non_key_attributes().join(" ");
+            let projection = format!("{} {held}", projection.projection_type().unwrap().as_str());
             (index.index_name().unwrap().to_owned(), (keys(index.key_schema()), projection))
         })
         .collect();
@@ -78,7 +80,10 @@ async fn the_table_is_the_one_that_the_store_makes() {
         .unwrap()
         .iter()
         .map(|index| {
-            let projection = index["Projection"]["ProjectionType"].as_str().unwrap().to_owned();
+            let projection = &index["Projection"];
+            let held: Vec<_> =
+                projection["NonKeyAttributes"].as_array().into_iter().flatten().filter_map(Value::as_str).collect();
+            let projection = format!("{} {}", projection["ProjectionType"].as_str().unwrap(), held.join(" "));
             (index["IndexName"].as_str().unwrap().to_owned(), (keys_of(&index["KeySchema"]), projection))
         })
         .collect();
@@ -200,7 +205,7 @@ fn no_permission_is_wider_than_it_can_be() {
 fn each_function_may_do_this_and_nothing_else() {
     let template = Template::read();
     let steps = ["GetItem Table", "PutItem Table", "Query Table", "UpdateItem Table"];
-    let expected: [(&str, &[&str]); 7] = [
+    let expected: [(&str, &[&str]); 8] = [
         (
             "charge",
             &[
@@ -243,6 +248,7 @@ fn each_function_may_do_this_and_nothing_else() {
                 "SendMessage UntoldEvents",
             ],
         ),
+        ("reconcile", &["GetSecretValue Secret.Id", "Query ${Table}/index/by_day"]),
         ("webhook", &["GetSecretValue Secret.Id", "SendMessage Queue"]),
     ];
     for (name, own) in expected {

@@ -10,6 +10,7 @@ mod dunning;
 mod events;
 mod manage_api;
 mod outage;
+mod reconcile;
 mod sample_shop;
 mod subscribe;
 mod webhook;

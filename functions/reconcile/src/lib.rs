@@ -1,0 +1,69 @@
+//! `reconcile`: an EventBridge schedule says that an hour has passed. The first tick of a day compares yesterday with I'mport's
+//! books; those that follow go on where one ended or died, or find nothing left to do.
+//!
+//! An operator may have any days of the last 90 compared: `{"from": "2026-11-16T00:00:00Z", "to": "2026-11-23T00:00:00Z"}`. Where
+//! the time wasn't enough, the answer's `next` is the `from` to go on with.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use jiff::{SignedDuration, Timestamp};
+use maedal::billing::{Billing, HearError, Reconciled, Span};
+use serde::Deserialize;
+
+/// I'mport lists no more.
+const MOST: SignedDuration = SignedDuration::from_hours(90 * 24);
+
+/// What the function works with.
+#[derive(Debug)]
+pub struct App {
+    /// The use cases.
+    pub billing: Arc<Billing>,
+    /// How long it may take; the next tick goes on.
+    pub budget: Duration,
+}
+
+/// What is asked for: a span, or, in whatever a schedule sends, the day's turn.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize)]
+pub struct Asked {
+    /// The first moment.
+    #[serde(default)]
+    pub from: Option<Timestamp>,
+    /// The first moment after it; now where it isn't there.
+    #[serde(default)]
+    pub to: Option<Timestamp>,
+}
+
+/// A run that could not be made, or not to its end.
+#[derive(Debug, thiserror::Error)]
+pub enum RunError {
+    /// The span isn't one.
+    #[error("from must be before to, and within the last 90 days: I'mport lists no more")]
+    Span,
+    /// The table or I'mport. What was compared is; the next tick goes on.
+    #[error(transparent)]
+    Compare(#[from] HearError),
+}
+
+/// Handles a tick, or an operator's wish.
+///
+/// # Errors
+/// Where a day could not be compared: Lambda counts it, and the next tick begins with that day.
+pub async fn handle(app: &App, asked: Asked) -> Result<Reconciled, RunError> {
+    let now = app.billing.clock.now();
+    let done = match (asked.from, asked.to) {
+        (None, None) => app.billing.reconcile_daily(app.budget).await,
+        (Some(from), to) => {
+            let to = to.unwrap_or(now);
+            if from >= to || now.duration_since(from) > MOST {
+                return Err(RunError::Span);
+            }
+            app.billing.reconcile(Span { from, to }, app.budget).await
+        }
+        (None, Some(_)) => return Err(RunError::Span),
+    };
+    done.map_err(|error| {
+        tracing::error!(%error, outcome = "again", "not compared to the end");
+        error.into()
+    })
+}

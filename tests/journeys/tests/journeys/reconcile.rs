@@ -1,0 +1,294 @@
+//! I'mport's books against ours, by the day: what nobody told us of is found and put right; what can't be is told once.
+
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::Request;
+use jiff::{SignedDuration, Timestamp};
+use journeys::{World, monthly, no_money, seoul};
+use maedal::billing::{Reconciled, Span};
+use maedal::clock::Clock;
+use maedal::events::Kind;
+use maedal::iamport::Again;
+use maedal::ids::Ids;
+use maedal::store::Entry;
+use maedal::subscription::charge::Payment;
+use maedal::subscription::settle::Proof;
+use maedal::subscription::{FindingKind, MerchantUid, Status, SubscriptionId, Won};
+use rand::rngs::StdRng;
+use rand::{RngExt, SeedableRng};
+use sandbox::buyer::Button;
+use serde_json::{Value, json};
+use simulator::{Call, Fault, Rule};
+
+const BUDGET: Duration = Duration::from_secs(60);
+
+/// All of the last days, up to now.
+async fn reconciled(world: &World, days: i64) -> Reconciled {
+    let to = world.stack.clock.now();
+    let from = to.saturating_sub(SignedDuration::from_hours(24 * days)).unwrap();
+    world.stack.billing.reconcile(Span { from, to }, BUDGET).await.unwrap()
+}
+
+fn no_webhooks(world: &World) {
+    world.fault(Rule::always(Fault::WebhookLost).on(Call::Webhook));
+}
+
+/// A payment that I'mport makes with the billing key, behind our back.
+async fn again(world: &World, id: SubscriptionId, name: MerchantUid, won: u64) -> String {
+    let customer_uid = id.into();
+    let again = Again {
+        customer_uid: &customer_uid,
+        merchant_uid: name,
+        amount: Won::new(won),
+        name: "coffee",
+        tax_free: None,
+    };
+    world.stack.billing.iamport.again(&again).await.unwrap();
+    let iamport = world.stack.iamport();
+    iamport.books().payments_of(&name.to_string()).next_back().unwrap().imp_uid.clone()
+}
+
+/// A payment of the second period that only the ledger has.
+async fn paid_only_here(world: &World, id: SubscriptionId, imp_uid: &str, paid_at: Timestamp) {
+    let billing = &world.stack.billing;
+    let mut subscription = world.subscription(id).await;
+    subscription.in_flight = subscription.next_charge(paid_at, &billing.policy);
+    let payment = Payment { imp_uid: imp_uid.parse().unwrap(), paid_at: Some(paid_at), receipt_url: None };
+    let charge = subscription.settle(Proof::Paid(payment), paid_at, &billing.policy).unwrap();
+    billing.store.settle(&mut subscription, &[Entry::New(charge)], paid_at, &billing.policy).await.unwrap();
+}
+
+async fn differences(world: &World) -> Vec<FindingKind> {
+    let told = world.stack.events().await.into_iter().filter(|event| event.kind == Kind::BooksDiffer);
+    told.map(|event| event.finding.unwrap().kind).collect()
+}
+
+#[tokio::test]
+async fn a_cancellation_in_the_console_that_no_webhook_told_is_found_the_next_day() {
+    let world = World::new().await;
+    let id = world.subscribed("coffee").await;
+    no_webhooks(&world);
+    world.after(SignedDuration::from_hours(5)).await;
+    let imp_uid = world.ledger(id).await.charges[0].payment().unwrap().imp_uid.to_string();
+    let now = world.stack.clock.now();
+    world.stack.iamport().cancel_in_console(&imp_uid, Some(3_000), now).unwrap();
+    world.live_until(seoul("2026-11-23T23:50")).await;
+    assert_eq!(world.ledger(id).await.standing(), Won::new(9_900), "nobody knows");
+    world.live_until(seoul("2026-11-24T01:30")).await;
+    assert_eq!(world.ledger(id).await.standing(), Won::new(6_900));
+    world.reconciled(&[id]).await;
+    assert_eq!(reconciled(&world, 10).await.settled, 0, "there is nothing left to do");
+}
+
+#[tokio::test]
+async fn a_decline_that_is_paid_days_after_the_end_goes_back() {
+    let world = World::new().await;
+    let id = world.subscribed("coffee").await;
+    no_webhooks(&world);
+    // All retries are declined; the last one is paid after all, when nobody looks any more.
+    let (last, end) = (seoul("2026-12-30T00:00"), seoul("2027-01-02T00:00"));
+    let late = Fault::LatePaid(SignedDuration::from_hours(10 * 24));
+    world.fault(Rule::always(late).on(Call::Again).between(last, end));
+    world.fault(Rule::always(no_money()).on(Call::Again));
+    world.live_until(seoul("2027-01-08T12:00")).await;
+    assert_eq!(world.subscription(id).await.status, Status::Canceled);
+    world.live_until(seoul("2027-01-12T12:00")).await;
+    let ledger = world.ledger(id).await;
+    let paid: Vec<_> = ledger.charges.iter().filter(|charge| charge.payment().is_some()).collect();
+    assert_eq!(paid.len(), 2, "{ledger:?}");
+    assert!(paid[1].duplicate && paid[1].standing() == Won::ZERO, "{ledger:?}");
+    world.reconciled(&[id]).await;
+}
+
+#[tokio::test]
+async fn a_payment_that_only_the_ledger_has_waits_for_a_person_and_is_told_once() {
+    let world = World::new().await;
+    let (id, other) = (world.subscribed("coffee").await, world.subscribed("coffee").await);
+    world.live_until(seoul("2026-12-22T12:00")).await;
+    paid_only_here(&world, id, "imp_999999999999", seoul("2026-12-22T11:00")).await;
+    let first = reconciled(&world, 3).await;
+    assert_eq!((first.found, first.settled, first.implausible), (1, 0, 0));
+    assert_eq!(world.subscription(id).await.status, Status::NeedsReview);
+    let finding = &world.stack.billing.store.findings(id).await.unwrap()[0];
+    assert_eq!((finding.kind, finding.there), (FindingKind::UnknownThere, None));
+    assert_eq!(finding.here.unwrap().amount, Won::new(9_900));
+    for _ in 0..2 {
+        assert_eq!(reconciled(&world, 3).await.found, 0);
+    }
+    assert_eq!(differences(&world).await, [FindingKind::UnknownThere]);
+    assert_eq!(world.subscription(other).await.status, Status::Active);
+}
+
+#[tokio::test]
+async fn where_most_of_the_ledger_is_missing_there_nobody_is_handed_to_a_person() {
+    let world = World::new().await;
+    world.live_until(seoul("2026-12-22T12:00")).await;
+    let mut all = Vec::new();
+    for nth in 0..4 {
+        let id = world.subscribed("coffee").await;
+        paid_only_here(&world, id, &format!("imp_99999999999{nth}"), seoul("2026-12-22T11:00")).await;
+        all.push(id);
+    }
+    let run = reconciled(&world, 1).await;
+    assert_eq!((run.implausible, run.found), (4, 0));
+    for id in all {
+        assert_eq!(world.subscription(id).await.status, Status::Active);
+    }
+}
+
+#[tokio::test]
+async fn a_payment_of_another_amount_is_not_taken_for_what_was_meant() {
+    let world = World::new().await;
+    let id = world.subscribed("coffee").await;
+    no_webhooks(&world);
+    world.live_until(seoul("2026-12-01T12:00")).await;
+    again(&world, id, MerchantUid::charge(id, 2, 1), 100).await;
+    world.after(SignedDuration::from_hours(1)).await;
+    assert_eq!(reconciled(&world, 1).await.found, 1);
+    let subscription = world.subscription(id).await;
+    assert_eq!((subscription.status, subscription.paid_through), (Status::NeedsReview, 1));
+    let finding = &world.stack.billing.store.findings(id).await.unwrap()[0];
+    assert_eq!((finding.kind, finding.there.unwrap().amount), (FindingKind::Differs, Won::new(100)));
+    assert_eq!(reconciled(&world, 1).await.found, 0);
+    assert_eq!(differences(&world).await, [FindingKind::Differs]);
+}
+
+/// Whoever knows the merchant's code can open a window under any name. It buys no period, and doesn't stop the charges.
+#[tokio::test]
+async fn a_window_under_the_name_of_a_later_period_buys_nothing() {
+    let world = World::new().await;
+    let id = world.subscribed("coffee").await;
+    no_webhooks(&world);
+    let session = world.session("coffee").await;
+    let mut window = world.buyer.open_window(session).await.unwrap();
+    window["request"]["merchant_uid"] = json!(MerchantUid::charge(id, 7, 1).to_string());
+    world.buyer.press(&window, Button::Approve).await.unwrap();
+    world.after(SignedDuration::from_hours(1)).await;
+    assert_eq!(reconciled(&world, 1).await.found, 1);
+    let subscription = world.subscription(id).await;
+    assert_eq!((subscription.status, subscription.paid_through), (Status::Active, 1));
+    assert_eq!(differences(&world).await, [FindingKind::UnknownCharge]);
+}
+
+#[tokio::test]
+async fn the_merchants_other_orders_are_read_over_page_by_page() {
+    let world = World::new().await;
+    let id = world.subscribed("coffee").await;
+    no_webhooks(&world);
+    let now = world.stack.clock.now();
+    {
+        let mut iamport = world.stack.iamport();
+        let mut call = |path: &str, token: &str, body: Value| {
+            let request = Request::post(path).header("authorization", token).header("content-type", "application/json");
+            let answer = iamport.handle(&request.body(Bytes::from(body.to_string())).unwrap(), now).answer().unwrap();
+            serde_json::from_slice::<Value>(answer.body()).unwrap()["response"].clone()
+        };
+        let token =
+            call("/users/getToken", "", json!({ "imp_key": "simulated_key", "imp_secret": "simulated_secret" }));
+        let token = token["access_token"].as_str().unwrap().to_owned();
+        for nth in 0..1_100 {
+            let order = json!({ "customer_uid": id.to_string(), "merchant_uid": format!("order-{nth}"), "amount": 500, "name": "x" });
+            assert_eq!(call("/subscribe/payments/again", &token, order)["status"], "paid");
+        }
+    }
+    // Behind all of them, on the last page.
+    let orphan = SubscriptionId::new(Ids::seeded(9).next(now));
+    world.stack.iamport().seed_key(&orphan.to_string(), now);
+    world.stack.clock.advance(Duration::from_secs(1));
+    again(&world, orphan, MerchantUid::charge(orphan, 1, 1), 9_900).await;
+    world.after(SignedDuration::from_hours(1)).await;
+    let run = reconciled(&world, 1).await;
+    // The window, the first charge, and the one whose subscription isn't there.
+    assert_eq!((run.there, run.here, run.found, run.settled), (3, 1, 1, 0));
+    assert_eq!(differences(&world).await, [FindingKind::UnknownSubscription]);
+    assert_eq!(reconciled(&world, 1).await.found, 0);
+}
+
+#[tokio::test]
+async fn the_daily_run_goes_on_where_it_ended_and_catches_up_with_days_that_were_missed() {
+    let world = World::new().await;
+    let id = world.subscribed("coffee").await;
+    no_webhooks(&world);
+    let billing = &world.stack.billing;
+    // I'mport is down for days; somebody cancels in its console on the first.
+    world.stack.clock.set(seoul("2026-11-24T00:30"));
+    let imp_uid = world.ledger(id).await.charges[0].payment().unwrap().imp_uid.to_string();
+    world.stack.iamport().cancel_in_console(&imp_uid, Some(900), seoul("2026-11-24T00:20")).unwrap();
+    world.fault(Rule::always(Fault::ErrorBeforeEffect(503)).on(Call::Lookup));
+    world.stack.clock.set(seoul("2026-12-02T00:30"));
+    assert!(billing.reconcile_daily(BUDGET).await.is_err());
+    assert_eq!(billing.store.run().await.unwrap(), None);
+    world.no_faults();
+    no_webhooks(&world);
+    // There is no time for more than a day at once.
+    let mut runs = 0;
+    while let Some(next) = billing.reconcile_daily(Duration::ZERO).await.unwrap().next {
+        assert!(next < seoul("2026-12-02T00:00"));
+        runs += 1;
+        if runs == 2 {
+            break;
+        }
+        billing.reconcile_daily(BUDGET).await.unwrap();
+        break;
+    }
+    let done = billing.store.run().await.unwrap().unwrap();
+    assert_eq!((done.next, done.to), (seoul("2026-12-02T00:00"), seoul("2026-12-02T00:00")));
+    assert_eq!(billing.reconcile_daily(BUDGET).await.unwrap(), Reconciled::default(), "until tomorrow");
+    // The days of the outage lay before the first run; an operator has them compared.
+    assert_eq!(reconciled(&world, 10).await.settled, 1);
+    // From here on no day is left out, however long nobody runs it.
+    world.stack.iamport().cancel_in_console(&imp_uid, Some(100), seoul("2026-12-04T12:00")).unwrap();
+    world.stack.clock.set(seoul("2026-12-20T00:30"));
+    assert_eq!(billing.reconcile_daily(BUDGET).await.unwrap().settled, 1);
+    assert_eq!(world.ledger(id).await.standing(), Won::new(8_900));
+}
+
+/// Ten months; half of the webhooks and redirects get lost; then the table is that of a week ago.
+#[tokio::test]
+async fn after_ten_months_and_a_restore_one_run_makes_the_books_agree() {
+    let world = World::new().await;
+    world.stack.stop_stream().unwrap();
+    let weekly = json!({ "name": "매주 꽃", "amount": 15_000, "interval": { "unit": "week", "count": 1 } });
+    world.put_plan("flowers", weekly).await;
+    world.put_plan("paper", json!({ "name": "신문", "amount": 4_900, "interval": monthly(), "trial_days": 14 })).await;
+    world.fault(Rule::always(Fault::WebhookLost).on(Call::Webhook).chance(0.5));
+    world.fault(Rule::always(no_money()).on(Call::Again).chance(0.1));
+    world.fault(Rule::always(Fault::CutAfterEffect).on(Call::Again).chance(0.1));
+    world.fault(Rule::always(Fault::LatePaid(SignedDuration::from_hours(3))).on(Call::Again).chance(0.05));
+    let mut dice = StdRng::seed_from_u64(10);
+    let mut ids = Vec::new();
+    for nth in 0..12_i64 {
+        world.live_until(seoul("2026-11-23T10:00").saturating_add(SignedDuration::from_hours(nth * 53)).unwrap()).await;
+        let id = world.session(["coffee", "flowers", "paper"][usize::try_from(nth % 3).unwrap()]).await;
+        let window = world.buyer.open_window(id).await.unwrap();
+        let back = world.buyer.press(&window, Button::Approve).await.unwrap().unwrap();
+        if dice.random_ratio(1, 2) {
+            world.buyer.come_back(&back).await.unwrap();
+        }
+        ids.push(id);
+    }
+    world.live_until(seoul("2027-09-16T12:00")).await;
+    let backup = world.stack.back_up().unwrap();
+    let charges = |world: &World| world.stack.iamport().books().payments().iter().filter(|p| p.was_charged()).count();
+    let before = charges(&world);
+    // A week in which somebody pays, and somebody gets money back in the console.
+    let imp_uid = world.ledger(ids[0]).await.charges[0].payment().unwrap().imp_uid.to_string();
+    world.live_until(seoul("2027-09-20T12:00")).await;
+    let now = world.stack.clock.now();
+    world.stack.iamport().cancel_in_console(&imp_uid, Some(1_000), now).unwrap();
+    world.live_until(seoul("2027-09-23T12:00")).await;
+    assert!(charges(&world) > before, "the lost week has payments");
+
+    world.no_faults();
+    world.stack.restore(&backup).unwrap();
+    let run = reconciled(&world, 8).await;
+    assert!(run.settled > 0 && run.found == 0, "{run:?}");
+    let report = world.reconciled(&ids).await;
+    assert_eq!((report.double_charges, report.needs_review), (0, 0), "{report:?}");
+    // And life goes on.
+    world.live_until(seoul("2027-11-23T12:00")).await;
+    let report = world.reconciled(&ids).await;
+    assert_eq!((report.double_charges, report.needs_review), (0, 0), "{report:?}");
+    assert_eq!(reconciled(&world, 80).await.found, 0);
+}

@@ -92,7 +92,7 @@ impl Billing {
                 break;
             }
             let day = Span { from: run.next, to: end_of_day(run.next).min(run.to) };
-            self.reconcile_day(day, &mut total).await?;
+            Box::pin(self.reconcile_day(day, &mut total)).await?;
             run.next = day.to;
             self.store.put_run(&run).await?;
         }
@@ -112,7 +112,7 @@ impl Billing {
                 break;
             }
             let day = Span { from, to: end_of_day(from).min(to) };
-            self.reconcile_day(day, &mut total).await?;
+            Box::pin(self.reconcile_day(day, &mut total)).await?;
             from = day.to;
         }
         Ok(total)
@@ -123,7 +123,7 @@ impl Billing {
         let mut open = vec![day];
         while let Some(part) = open.pop() {
             match self.listed(part).await? {
-                Some(theirs) => self.compare(part, theirs, total).await?,
+                Some(theirs) => Box::pin(self.compare(part, theirs, total)).await?,
                 None => {
                     let half = part.to.duration_since(part.from) / 2;
                     let middle = part.from.saturating_add(SignedDuration::from_secs(half.as_secs())).unwrap_or(part.to);
@@ -184,7 +184,7 @@ impl Billing {
                 .remove(payment.imp_uid.as_str())
                 .is_some_and(|ours| Some(ours.amount) == payment.amount() && ours.refunded == payment.cancel_amount());
             if !agrees {
-                total.count(&self.follow(*name, payment).await?);
+                total.count(&Box::pin(self.follow(*name, payment)).await?);
             }
         }
         total.here += ours.len();
@@ -192,7 +192,7 @@ impl Billing {
         for ours in left.into_values() {
             match self.iamport.payment(&ours.imp_uid).await? {
                 Some(payment) => match payment.merchant_uid.parse() {
-                    Ok(name) => total.count(&self.follow(name, &payment).await?),
+                    Ok(name) => total.count(&Box::pin(self.follow(name, &payment)).await?),
                     Err(_) => missing.push(ours),
                 },
                 None => missing.push(ours),
@@ -266,7 +266,7 @@ impl Billing {
         if number <= known || subscription.status.is_over() {
             return Ok(Followed::Agrees);
         }
-        Ok(match self.hear(&hint(name, imp_uid)).await? {
+        Ok(match Box::pin(self.hear(&hint(name, imp_uid))).await? {
             Heard::Handled(_) | Heard::Due(_) => Followed::Settled,
             Heard::Known | Heard::Undecided | Heard::NotOurs => Followed::Agrees,
         })
@@ -302,8 +302,8 @@ impl Billing {
         }
         let id = subscription.id;
         let recorded = match in_flight {
-            true => self.record_seen(subscription, name, payment).await?,
-            false => self.record_known(subscription, &charges, name, payment).await?,
+            true => Box::pin(self.record_seen(subscription, name, payment)).await?,
+            false => Box::pin(self.record_known(subscription, &charges, name, payment)).await?,
         };
         match recorded {
             Recorded::New(_) | Recorded::Known(_) => {

@@ -337,7 +337,7 @@ impl Parts {
         };
         if due {
             // Its own log says what failed.
-            let _ = reconcile::handle(&self.reconcile, reconcile::Asked::default()).await;
+            let _ = Box::pin(reconcile::handle(&self.reconcile, reconcile::Asked::default())).await;
         }
     }
 

@@ -27,7 +27,7 @@ const BUDGET: Duration = Duration::from_secs(60);
 async fn reconciled(world: &World, days: i64) -> Reconciled {
     let to = world.stack.clock.now();
     let from = to.saturating_sub(SignedDuration::from_hours(24 * days)).unwrap();
-    world.stack.billing.reconcile(Span { from, to }, BUDGET).await.unwrap()
+    Box::pin(world.stack.billing.reconcile(Span { from, to }, BUDGET)).await.unwrap()
 }
 
 fn no_webhooks(world: &World) {
@@ -247,6 +247,10 @@ async fn the_daily_run_goes_on_where_it_ended_and_catches_up_with_days_that_were
 /// Ten months; half of the webhooks and redirects get lost; then the table is that of a week ago.
 #[tokio::test]
 async fn after_ten_months_and_a_restore_one_run_makes_the_books_agree() {
+    Box::pin(ten_months()).await;
+}
+
+async fn ten_months() {
     let world = World::new().await;
     world.stack.stop_stream().unwrap();
     let weekly = json!({ "name": "매주 꽃", "amount": 15_000, "interval": { "unit": "week", "count": 1 } });
@@ -258,8 +262,10 @@ async fn after_ten_months_and_a_restore_one_run_makes_the_books_agree() {
     world.fault(Rule::always(Fault::LatePaid(SignedDuration::from_hours(3))).on(Call::Again).chance(0.05));
     let mut dice = StdRng::seed_from_u64(10);
     let mut ids = Vec::new();
-    for nth in 0..12_i64 {
-        world.live_until(seoul("2026-11-23T10:00").saturating_add(SignedDuration::from_hours(nth * 53)).unwrap()).await;
+    for nth in 0..6_i64 {
+        world
+            .live_until(seoul("2026-11-23T10:00").saturating_add(SignedDuration::from_hours(nth * 107)).unwrap())
+            .await;
         let id = world.session(["coffee", "flowers", "paper"][usize::try_from(nth % 3).unwrap()]).await;
         let window = world.buyer.open_window(id).await.unwrap();
         let back = world.buyer.press(&window, Button::Approve).await.unwrap().unwrap();
@@ -287,7 +293,7 @@ async fn after_ten_months_and_a_restore_one_run_makes_the_books_agree() {
     let report = world.reconciled(&ids).await;
     assert_eq!((report.double_charges, report.needs_review), (0, 0), "{report:?}");
     // And life goes on.
-    world.live_until(seoul("2027-11-23T12:00")).await;
+    world.live_until(seoul("2027-10-25T12:00")).await;
     let report = world.reconciled(&ids).await;
     assert_eq!((report.double_charges, report.needs_review), (0, 0), "{report:?}");
     assert_eq!(reconciled(&world, 80).await.found, 0);

@@ -28,9 +28,33 @@ pub struct App {
 /// What a message may take: a charge that I'mport answers at its last moment, with look-ups before and after, and a settlement.
 const LONGEST: Duration = Duration::from_secs(60);
 
-/// Handles a batch within `time` and says which messages must come again.
+/// What holds for a batch.
+#[derive(Debug, Clone, Copy)]
+struct Terms {
+    /// No message is begun later.
+    last_begin: Instant,
+    /// Whether charging is on.
+    charging: bool,
+}
+
+/// Handles a batch within `time` and says which messages must come again. While charging is off, money only goes back: the
+/// steps of subscriptions are let go of, since the index has them, and dispatch sends them once it is on again.
 pub async fn handle(app: &App, event: SqsEvent, time: Duration) -> SqsBatchResponse {
-    let last_begin = Instant::now() + time.saturating_sub(LONGEST);
+    match app.billing.store.charging_is_on(app.billing.clock.now()).await {
+        Ok(charging) => handle_batch(app, event, time, charging).await,
+        Err(failure) => {
+            // Who can't read the switch can't charge either.
+            warn!(%failure, outcome = "again", "batch not begun");
+            let mut response = SqsBatchResponse::default();
+            response.batch_item_failures = event.records.into_iter().map(again).collect();
+            response
+        }
+    }
+}
+
+/// As [`handle`], where it is known whether charging is on.
+pub async fn handle_batch(app: &App, event: SqsEvent, time: Duration, charging: bool) -> SqsBatchResponse {
+    let terms = Terms { last_begin: Instant::now() + time.saturating_sub(LONGEST), charging };
     let mut groups: Vec<(String, Vec<SqsMessage>)> = Vec::new();
     for message in event.records {
         let group = message.attributes.get("MessageGroupId").cloned().unwrap_or_default();
@@ -39,33 +63,37 @@ pub async fn handle(app: &App, event: SqsEvent, time: Duration) -> SqsBatchRespo
             None => groups.push((group, vec![message])),
         }
     }
-    let groups = groups.into_iter().map(|(_, messages)| handle_group(app, messages, last_begin));
+    let groups = groups.into_iter().map(|(_, messages)| handle_group(app, messages, terms));
     let failed = stream::iter(groups).buffer_unordered(app.billing.iamport.brake().abreast());
     let mut response = SqsBatchResponse::default();
     response.batch_item_failures = failed.concat().await;
     response
 }
 
+fn again(message: SqsMessage) -> BatchItemFailure {
+    let mut failure = BatchItemFailure::default();
+    failure.item_identifier = message.message_id.unwrap_or_default();
+    failure
+}
+
 /// One message after the other. After a failure the rest of the group goes back untried, so that its order stays.
-async fn handle_group(app: &App, messages: Vec<SqsMessage>, last_begin: Instant) -> Vec<BatchItemFailure> {
+async fn handle_group(app: &App, messages: Vec<SqsMessage>, terms: Terms) -> Vec<BatchItemFailure> {
     let mut failed = Vec::new();
     for message in messages {
-        let done = failed.is_empty() && handle_message(app, &message, last_begin).await;
+        let done = failed.is_empty() && handle_message(app, &message, terms).await;
         if !done {
-            let mut failure = BatchItemFailure::default();
-            failure.item_identifier = message.message_id.unwrap_or_default();
-            failed.push(failure);
+            failed.push(again(message));
         }
     }
     failed
 }
 
 /// Whether the message is done with. One that can never work is: its step, if it has one, is still in the index.
-async fn handle_message(app: &App, message: &SqsMessage, last_begin: Instant) -> bool {
+async fn handle_message(app: &App, message: &SqsMessage, terms: Terms) -> bool {
     let message_id = message.message_id.as_deref().unwrap_or_default();
     let body = message.body.as_deref().unwrap_or_default();
     let closed = app.billing.iamport.brake().is_closed(app.billing.clock.now());
-    let put_off = closed || Instant::now() > last_begin;
+    let put_off = closed || Instant::now() > terms.last_begin;
     let failure = match serde_json::from_str(body) {
         Ok(Message::Step(due)) if put_off => {
             info!(subscription = %due.subscription, due_at = %due.due_at, closed, outcome = "put_off", "step");
@@ -75,6 +103,10 @@ async fn handle_message(app: &App, message: &SqsMessage, last_begin: Instant) ->
             info!(message_id, closed, outcome = "again", "a webhook is put off");
             return false;
         }
+        Ok(Message::Step(due)) if !terms.charging && !due.is_refund() => {
+            info!(subscription = %due.subscription, due_at = %due.due_at, outcome = "held", "charging is off");
+            return true;
+        }
         Ok(Message::Step(due)) => match app.billing.work(&due).await {
             Ok(worked) => {
                 info!(subscription = %due.subscription, due_at = %due.due_at, outcome = worked.word(), "step");
@@ -83,6 +115,10 @@ async fn handle_message(app: &App, message: &SqsMessage, last_begin: Instant) ->
             Err(failure) => failure,
         },
         Ok(Message::Hint(hint)) => match app.billing.hear(&hint).await {
+            Ok(Heard::Due(due)) if !terms.charging => {
+                info!(subscription = %due.subscription, due_at = %due.due_at, outcome = "held", "charging is off");
+                return true;
+            }
             Ok(Heard::Due(due)) => match app.billing.work(&due).await {
                 Ok(_) => return true,
                 Err(failure) => failure,

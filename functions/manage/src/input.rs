@@ -72,6 +72,15 @@ pub(crate) fn if_match(request: &Request) -> Result<Option<u64>, Problem> {
     }
 }
 
+/// Why something is done, for the record.
+pub(crate) fn reason(reason: String) -> Result<String, Problem> {
+    let length = reason.trim().chars().count();
+    match (1..=200).contains(&length) && !reason.chars().any(char::is_control) {
+        true => Ok(reason),
+        false => Err(Problem::invalid("reason", "1 to 200 characters, without control characters")),
+    }
+}
+
 /// How many of a list are on a page.
 pub(crate) fn limit(limit: Option<String>) -> Result<u8, Problem> {
     let Some(limit) = limit else { return Ok(USUAL) };

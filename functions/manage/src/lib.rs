@@ -4,6 +4,7 @@
 //! Every error is a problem document (RFC 9457) that names the field and the way out.
 
 mod charges;
+mod charging;
 mod commands;
 mod input;
 mod list;
@@ -74,6 +75,8 @@ async fn route(app: &App, request: &Request) -> Result<Response<Body>, Problem> 
         Operation::ListEvents => list::events(app, id, request).await,
         Operation::GetCharge => charge(app, id, parameter(1)).await,
         Operation::Refund => commands::refund(app, id, parameter(1), request).await,
+        Operation::GetCharging => charging::get(app).await,
+        Operation::SwitchCharging => charging::switch(app, request).await,
     }
 }
 

@@ -43,6 +43,10 @@ pub enum Operation {
     GetCharge,
     /// Give back a charge, or a part of it.
     Refund,
+    /// Whether charges are made.
+    GetCharging,
+    /// The kill switch.
+    SwitchCharging,
 }
 
 /// A method and a path template: an operation.
@@ -80,6 +84,8 @@ pub const ROUTES: &[Route] = &[
     route("GET", "/v1/subscriptions/{id}/events", Operation::ListEvents),
     route("GET", "/v1/subscriptions/{id}/charges/{charge}", Operation::GetCharge),
     route("POST", "/v1/subscriptions/{id}/charges/{charge}/refund", Operation::Refund),
+    route("GET", "/v1/charging", Operation::GetCharging),
+    route("PUT", "/v1/charging", Operation::SwitchCharging),
 ];
 
 /// The operation that a request asks for, and its path's parameters in order. A stage or a mapped base path may stand in
@@ -96,7 +102,7 @@ pub(crate) fn find<'p>(method: &Method, path: &'p str) -> Result<(Operation, Vec
     }
     match allow.is_empty() {
         true => Err(Problem::not_found(
-            "nothing is at this path. The API is under /v1: plans, checkout-sessions, subscriptions",
+            "nothing is at this path. The API is under /v1: plans, checkout-sessions, subscriptions, charging",
         )),
         false => Err(Problem::wrong_method(allow.join(", "))),
     }

@@ -21,7 +21,7 @@ impl ApiToken {
 
     /// Whether the request comes with a checked signature, or with exactly this token.
     pub(crate) async fn admits(&self, request: &Request) -> Result<bool, SecretError> {
-        if is_signed(request) {
+        if signer(request).is_some() {
             return Ok(true);
         }
         let Some(sent) = bearer(request) else { return Ok(false) };
@@ -29,14 +29,20 @@ impl ApiToken {
     }
 }
 
+/// Who asks, for the record: the signer's ARN, or that it came with the token.
+pub(crate) fn caller(request: &Request) -> String {
+    match signer(request) {
+        Some(arn) => arn.to_owned(),
+        None if bearer(request).is_some() => "the API token".to_owned(),
+        None => "unsigned".to_owned(),
+    }
+}
+
 /// API Gateway says who has signed the request, and nobody else writes there.
-fn is_signed(request: &Request) -> bool {
+fn signer(request: &Request) -> Option<&str> {
     match request.request_context_ref() {
-        Some(RequestContext::ApiGatewayV2(context)) => {
-            let authorizer = context.authorizer.as_ref();
-            authorizer.and_then(|authorizer| authorizer.iam.as_ref()).is_some_and(|iam| iam.user_arn.is_some())
-        }
-        Some(_) | None => false,
+        Some(RequestContext::ApiGatewayV2(context)) => context.authorizer.as_ref()?.iam.as_ref()?.user_arn.as_deref(),
+        Some(_) | None => None,
     }
 }
 

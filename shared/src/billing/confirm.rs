@@ -154,6 +154,17 @@ impl Billing {
 
     /// Does what is due now that the billing key is there: the first charge, or the start of the trial.
     async fn go_on(&self, subscription: Subscription) -> Result<Subscription, StoreError> {
+        match self.store.charging_is_on(self.now()).await {
+            Ok(true) => (),
+            Ok(false) => {
+                info!(subscription = %subscription.id, outcome = "left to the schedule", "charging is off");
+                return Ok(subscription);
+            }
+            Err(error) => {
+                warn!(subscription = %subscription.id, %error, outcome = "left to the schedule", "could not go on");
+                return Ok(subscription);
+            }
+        }
         let before = subscription.clone();
         match Box::pin(self.advance(subscription)).await {
             Ok(worked) => Ok(worked.into_subscription().unwrap_or(before)),

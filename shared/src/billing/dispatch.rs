@@ -34,7 +34,7 @@ pub struct Dispatched {
     pub oldest_ms: i64,
 }
 
-/// Sends all that is due at `clock`'s present, until `budget` is used up.
+/// Sends all that is due at `clock`'s present, until `budget` is used up. While charging is off, that is refunds alone.
 ///
 /// # Errors
 /// Where no shard could be read at all.
@@ -46,8 +46,10 @@ pub async fn dispatch(
 ) -> Result<Dispatched, StoreError> {
     let now = clock.now();
     let started = tokio::time::Instant::now();
+    let charging = store.charging_is_on(now).await?;
+    let tick = Tick { now, started, budget, charging };
     let shards = stream::iter(0..DUE_SHARDS)
-        .map(|shard| dispatch_shard(store, queue, shard, now, started, budget))
+        .map(|shard| dispatch_shard(store, queue, shard, tick))
         .buffer_unordered(ABREAST)
         .collect::<Vec<_>>()
         .await;
@@ -67,6 +69,7 @@ pub async fn dispatch(
         failed = total.failed,
         shards_cut_short = total.shards_cut_short,
         oldest_ms = total.oldest_ms,
+        charging,
         outcome = "dispatched",
         "dispatch"
     );
@@ -76,13 +79,20 @@ pub async fn dispatch(
     }
 }
 
+/// What holds for all shards.
+#[derive(Debug, Clone, Copy)]
+struct Tick {
+    now: Timestamp,
+    started: tokio::time::Instant,
+    budget: Duration,
+    charging: bool,
+}
+
 async fn dispatch_shard(
     store: &Store,
     queue: &dyn Queue,
     shard: u8,
-    now: Timestamp,
-    started: tokio::time::Instant,
-    budget: Duration,
+    Tick { now, started, budget, charging }: Tick,
 ) -> (Dispatched, Option<StoreError>) {
     let mut done = Dispatched::default();
     let mut from = None;
@@ -102,7 +112,8 @@ async fn dispatch_shard(
         if let Some(oldest) = page.due.first() {
             done.oldest_ms = done.oldest_ms.max(now.as_millisecond() - oldest.due_at.as_millisecond());
         }
-        let messages: Vec<Message> = page.due.into_iter().map(Message::Step).collect();
+        let wanted = page.due.into_iter().filter(|due| charging || due.is_refund());
+        let messages: Vec<Message> = wanted.map(Message::Step).collect();
         for (place, batch) in messages.chunks(BATCH).enumerate() {
             // The oldest come first; what is left waits for the next tick.
             if place > 0 && started.elapsed() >= budget {

@@ -27,6 +27,11 @@ impl Due {
         format!("{}{charge}-{}", self.subscription, self.due_at.as_millisecond())
     }
 
+    /// Whether money goes back by it. Else it may charge.
+    pub fn is_refund(&self) -> bool {
+        self.charge.is_some()
+    }
+
     /// Where its item is.
     pub fn key(&self) -> Key {
         let mut key = Key::subscription(self.subscription);

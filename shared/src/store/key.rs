@@ -12,6 +12,7 @@
 //! | current plans | `PLANS` | `{plan_id}` |
 //! | plan version | `PLAN#{plan_id}` | `V#{version}` |
 //! | how far reconciling is | `RECONCILE` | `RUN` |
+//! | the kill switch | `SWITCH` | `CHARGING` |
 //! | answer to an Idempotency-Key | `IDEMPOTENCY#{operation}#{key}` | `ANSWER` |
 
 use aws_sdk_dynamodb::types::AttributeValue;
@@ -78,6 +79,11 @@ impl Key {
     /// How far reconciling is.
     pub fn run() -> Self {
         Self::new("RECONCILE".to_owned(), "RUN")
+    }
+
+    /// Whether charging is on.
+    pub fn switch() -> Self {
+        Self::new("SWITCH".to_owned(), "CHARGING")
     }
 
     /// An event that has left.

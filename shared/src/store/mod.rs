@@ -23,14 +23,16 @@ mod plans;
 mod query;
 mod run;
 mod subscriptions;
+mod switch;
 pub mod table;
 
 use std::collections::HashMap;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 
 use aws_sdk_dynamodb::Client;
 use aws_sdk_dynamodb::error::{BuildError, DisplayErrorContext, ProvideErrorMetadata, SdkError};
 use aws_sdk_dynamodb::types::AttributeValue;
+use jiff::Timestamp;
 
 pub use command::Commanded;
 pub use day::Compared;
@@ -43,6 +45,7 @@ pub use list::{ListBy, ListPage, MOST_LISTED};
 pub use meter::Meter;
 pub use plans::PlanPut;
 pub use run::Run;
+pub use switch::{Charging, SWITCH_KEPT};
 pub use subscriptions::{Buyer, Created, Guard, Idempotency, MOST_WINDOWS, Taken};
 
 /// A DynamoDB item.
@@ -54,12 +57,14 @@ pub struct Store {
     client: Client,
     table: String,
     meter: Arc<Meter>,
+    /// When the switch was read last, and whether charging was on.
+    switch: Arc<Mutex<Option<(Timestamp, bool)>>>,
 }
 
 impl Store {
     /// The table `table`.
     pub fn new(client: Client, table: impl Into<String>) -> Self {
-        Self { client, table: table.into(), meter: Arc::default() }
+        Self { client, table: table.into(), meter: Arc::default(), switch: Arc::default() }
     }
 
     /// What this store has used so far.

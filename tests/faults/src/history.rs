@@ -642,7 +642,7 @@ async fn work_on(actor: Arc<Actor>, wiring: Wiring, batch: Vec<Received>) {
         })
         .collect();
     let app = charge::App { billing: wiring.billing };
-    if let Some(response) = actor.live(charge::handle(&app, event, crate::actor::LONGEST)).await {
+    if let Some(response) = actor.live(charge::handle_batch(&app, event, crate::actor::LONGEST, true)).await {
         let failed: Vec<String> = response.batch_item_failures.into_iter().map(|f| f.item_identifier).collect();
         world.with_messages(|messages| messages.settle(&batch, &failed));
     }

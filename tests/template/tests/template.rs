@@ -222,7 +222,7 @@ fn each_function_may_do_this_and_nothing_else() {
             &["GetItem Table", "GetSecretValue LinkSecret.Id", "PutItem Table", "Query Table", "UpdateItem Table"],
         ),
         ("complete", &["GetSecretValue Secret.Id"]),
-        ("dispatch", &["Query ${Table}/index/due", "SendMessage Queue"]),
+        ("dispatch", &["GetItem Table", "Query ${Table}/index/due", "SendMessage Queue"]),
         (
             "manage",
             &[

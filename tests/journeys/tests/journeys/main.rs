@@ -8,6 +8,7 @@ mod crash;
 mod dispatch;
 mod dunning;
 mod events;
+mod kill_switch;
 mod manage_api;
 mod outage;
 mod reconcile;

@@ -186,6 +186,11 @@ pub fn site() -> Result<Site, ConfigError> {
     })
 }
 
+/// What metrics are under in CloudWatch: `METRICS_NAMESPACE`. There are none without it.
+pub fn metrics_namespace() -> Option<String> {
+    var("METRICS_NAMESPACE")
+}
+
 /// The table: `TABLE_NAME`, reached as [`Aws::from_env`] says.
 pub fn store() -> Result<Store, ConfigError> {
     Ok(Store::new(Aws::from_env()?.dynamodb(), needed("TABLE_NAME")?))

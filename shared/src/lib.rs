@@ -20,6 +20,7 @@ pub mod events;
 pub mod iamport;
 pub mod ids;
 pub mod link;
+pub mod metrics;
 pub mod pages;
 pub mod queue;
 pub mod rotating;

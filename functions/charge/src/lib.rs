@@ -90,10 +90,11 @@ async fn handle_group(app: &App, messages: Vec<SqsMessage>, terms: Terms) -> Vec
 
 /// Whether the message is done with. One that can never work is: its step, if it has one, is still in the index.
 async fn handle_message(app: &App, message: &SqsMessage, terms: Terms) -> bool {
+    let began = Instant::now();
     let message_id = message.message_id.as_deref().unwrap_or_default();
     let body = message.body.as_deref().unwrap_or_default();
     let closed = app.billing.iamport.brake().is_closed(app.billing.clock.now());
-    let put_off = closed || Instant::now() > terms.last_begin;
+    let put_off = closed || began > terms.last_begin;
     let failure = match serde_json::from_str(body) {
         Ok(Message::Step(due)) if put_off => {
             info!(subscription = %due.subscription, due_at = %due.due_at, closed, outcome = "put_off", "step");
@@ -109,7 +110,10 @@ async fn handle_message(app: &App, message: &SqsMessage, terms: Terms) -> bool {
         }
         Ok(Message::Step(due)) => match app.billing.work(&due).await {
             Ok(worked) => {
-                info!(subscription = %due.subscription, due_at = %due.due_at, outcome = worked.word(), "step");
+                let duration_ms = u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX);
+                info!(
+                    subscription = %due.subscription, due_at = %due.due_at, outcome = worked.word(), duration_ms, "step"
+                );
                 return true;
             }
             Err(failure) => failure,

@@ -7,12 +7,15 @@
 
 mod record;
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
 use maedal::bus::{BATCH, Bus};
-use maedal::events::DomainEvent;
+use maedal::events::{DomainEvent, Kind};
+use maedal::metrics::{self, Metric};
 use maedal::store::Store;
+use maedal::subscription::Won;
 use tracing::{error, info, warn};
 
 pub use record::{BatchResponse, StreamEvent};
@@ -46,9 +49,50 @@ pub async fn handle(app: &App, event: StreamEvent) -> BatchResponse {
             warn!(%error, sequence_number = first, outcome = "again", "events not listed");
             return BatchResponse::again_from(first.clone());
         }
+        measure(&events);
         waiting = rest;
     }
     unreadable.map_or_else(BatchResponse::default, BatchResponse::again_from)
+}
+
+/// What has left, as metrics: what leaves again is counted again.
+fn measure(events: &[DomainEvent]) {
+    let mut measured: BTreeMap<Metric, f64> = BTreeMap::new();
+    let mut add = |metric, value| *measured.entry(metric).or_default() += value;
+    #[allow(clippy::cast_precision_loss)]
+    let won = |won: Won| won.get() as f64;
+    for event in events {
+        match event.kind {
+            Kind::ChargePaid => {
+                add(Metric::ChargesPaid, 1.0);
+                add(Metric::WonCharged, event.charge.as_ref().map_or(0.0, |charge| won(charge.amount)));
+            }
+            Kind::ChargeDeclined => add(Metric::ChargesDeclined, 1.0),
+            Kind::ChargeInDoubt => add(Metric::InDoubt, 1.0),
+            Kind::ChargeRefunded => add(Metric::WonRefunded, event.refund.map_or(0.0, won)),
+            Kind::NeedsReview => add(Metric::NeedsReview, 1.0),
+            Kind::BooksDiffer => add(Metric::BooksDiffer, 1.0),
+            Kind::Created
+            | Kind::TrialStarted
+            | Kind::Activated
+            | Kind::Renewed
+            | Kind::PastDue
+            | Kind::Paused
+            | Kind::Resumed
+            | Kind::CancelScheduled
+            | Kind::CancelWithdrawn
+            | Kind::Canceled
+            | Kind::Expired
+            | Kind::ReviewEnded
+            | Kind::PlanChanged
+            | Kind::PaymentMethodChanged
+            | Kind::PaymentMethodBroken
+            | Kind::PaymentMethodRemoved
+            | Kind::ChargeCredited
+            | Kind::ChargeDuplicate => (),
+        }
+    }
+    metrics::put(&measured.into_iter().collect::<Vec<_>>());
 }
 
 /// The events of each record with its sequence number, up to the first record that can't be read.

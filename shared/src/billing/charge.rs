@@ -25,7 +25,7 @@ use super::{Billing, TRIES};
 use crate::iamport::{Again, Answer, CallError, IamportPayment, PaymentStatus};
 use crate::store::{Entry, Guard, StoreError, Taken};
 use crate::subscription::settle::{LatePayment, Proof};
-use crate::subscription::{Intent, MerchantUid, Subscription, SubscriptionId, Won};
+use crate::subscription::{ImpUid, Intent, MerchantUid, Subscription, SubscriptionId, Won};
 
 /// How long after its claim an attempt may still be sent. Far below the settle delay, even where clocks differ by minutes.
 pub const SEND_WITHIN: SignedDuration = SignedDuration::from_secs(30);
@@ -197,13 +197,16 @@ impl Billing {
             match self.store.settle(&mut next, &[Entry::New(charge)], now, &self.policy).await {
                 Ok(()) => {
                     let next = Box::new(next);
+                    let attempt = meant.as_ref().map(|intent| intent.attempt);
+                    let (customer_uid, status) = (&next.customer_uid, next.status.word());
                     return Ok(match proof {
                         Proof::Paid(payment) => {
-                            info!(merchant_uid = %name, imp_uid = %payment.imp_uid, outcome = "paid", status = next.status.word(), "charge settled");
+                            info!(%customer_uid, merchant_uid = %name, imp_uid = %payment.imp_uid, attempt, outcome = "paid", status, "charge settled");
                             Charged::Paid(next)
                         }
-                        Proof::Declined { reason, .. } => {
-                            info!(merchant_uid = %name, outcome = "declined", reason, status = next.status.word(), "charge settled");
+                        Proof::Declined { reason, imp_uid } => {
+                            let imp_uid = imp_uid.as_ref().map(ImpUid::as_str);
+                            info!(%customer_uid, merchant_uid = %name, imp_uid, attempt, outcome = "declined", reason, status, "charge settled");
                             Charged::Declined(next)
                         }
                     });

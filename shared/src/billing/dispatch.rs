@@ -10,6 +10,7 @@ use jiff::Timestamp;
 use tracing::{info, warn};
 
 use crate::clock::Clock;
+use crate::metrics::{self, Metric};
 use crate::queue::{BATCH, Message, Queue};
 use crate::store::{Store, StoreError};
 use crate::subscription::id::DUE_SHARDS;
@@ -73,6 +74,8 @@ pub async fn dispatch(
         outcome = "dispatched",
         "dispatch"
     );
+    #[allow(clippy::cast_precision_loss)]
+    metrics::put(&[(Metric::OldestDue, total.oldest_ms as f64), (Metric::StepsSent, total.sent as f64)]);
     match first_error {
         Some(error) if !readable => Err(error),
         Some(_) | None => Ok(total),

@@ -19,6 +19,7 @@ use super::hear::HearError;
 use super::resolve::SETTLE_DELAY;
 use super::{Billing, Heard, Recorded};
 use crate::iamport::{CallError, IamportPayment, LISTED, Listed, Usage};
+use crate::metrics::{self, Metric};
 use crate::queue::Hint;
 use crate::store::{Compared, Found, Run, StoreError};
 use crate::subscription::period::in_seoul;
@@ -120,6 +121,7 @@ impl Billing {
 
     /// A day, or a part of one.
     async fn reconcile_day(&self, day: Span, total: &mut Reconciled) -> Result<(), HearError> {
+        let before = total.implausible;
         let mut open = vec![day];
         while let Some(part) = open.pop() {
             match self.listed(part).await? {
@@ -132,6 +134,8 @@ impl Billing {
                 }
             }
         }
+        #[allow(clippy::cast_precision_loss)]
+        metrics::put(&[(Metric::Implausible, (total.implausible - before) as f64)]);
         info!(
             from = %day.from, there = total.there, here = total.here, settled = total.settled, found = total.found,
             implausible = total.implausible, outcome = "reconciled", "reconcile"

@@ -13,6 +13,7 @@ use serde_json::Value;
 use super::Iamport;
 use super::answer::{Answer, CallError, read};
 use super::payment::IamportPayment;
+use crate::metrics::{self, Metric};
 use crate::subscription::{CustomerUid, ImpUid, MerchantUid, Won};
 
 /// I'mport documents no timeout; gateways answer within seconds, and a worker has other work.
@@ -195,7 +196,7 @@ impl Iamport {
         self.call(Method::POST, path, body.into(), CHARGE_TIMEOUT).await
     }
 
-    /// One call, of which the brake takes note.
+    /// One call, measured, of which the brake takes note.
     async fn call<T: DeserializeOwned>(
         &self,
         method: Method,
@@ -204,9 +205,13 @@ impl Iamport {
         timeout: Duration,
     ) -> Result<Answer<T>, CallError> {
         let began = self.clock.now();
+        let started = tokio::time::Instant::now();
         let answer = self.ask(method, path, body, timeout).await;
         let now = self.clock.now();
         self.brake.note(answer.is_ok(), now.duration_since(began), now);
+        let millis = (started.elapsed().as_secs_f64() * 1_000.0).round();
+        let failed = if answer.is_err() { 1.0 } else { 0.0 };
+        metrics::put(&[(Metric::IamportLatency, millis), (Metric::IamportErrors, failed)]);
         answer
     }
 

@@ -3,6 +3,7 @@
 pub mod contract;
 pub mod fate;
 mod merchant;
+pub mod watched;
 
 use std::sync::Arc;
 
@@ -54,6 +55,7 @@ impl World {
 
     /// A world as `options` say, whose clock shows 10 in the morning.
     pub async fn with(options: Options) -> Self {
+        watched::begin();
         let options = Options { now: seoul("2026-11-23T10:00"), ..options };
         let stack = Stack::start(options, |_| axum::Router::new()).await.expect("the stack starts");
         let buyer = Buyer::of(&stack).expect("a client");
@@ -169,11 +171,13 @@ impl World {
         Due { subscription: id, charge: None, due_at }
     }
 
-    /// Both books, compared; they must agree.
+    /// Both books, compared; they must agree. And nothing that was logged so far, by whatever journey, may say who the
+    /// buyers are.
     pub async fn reconciled(&self, ids: &[SubscriptionId]) -> Report {
         let accounts: Vec<Account> = accounts(&self.stack, ids).await.expect("the table answers");
         let report = compare(&self.stack, &accounts, self.stack.clock.now());
         assert!(report.is_clean(), "{report:?}");
+        assert_eq!(watched::leaked(), [""; 0]);
         report
     }
 }

@@ -6,6 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use aws_sdk_dynamodb::types::KeySchemaElement;
 use maedal::aws::Aws;
+use maedal::metrics::Metric;
 use maedal::store::table;
 use serde_json::Value;
 use template::{Template, workspace};
@@ -324,6 +325,30 @@ fn the_way_in_without_iam_comes_with_its_token_or_not_at_all() {
     let told = &template.environment("Manage")["API_TOKEN_ARN"];
     assert_eq!(*told, serde_json::json!({ "Fn::If": ["WithToken", { "Fn::GetAtt": ["ApiToken", "Id"] }, ""] }));
     assert_eq!(template.at("/Parameters/ApiAccess/Default"), "iam");
+}
+
+/// An alarm on a name that nobody writes would never go off. (That each is written is seen in the journeys.)
+#[test]
+fn every_alarm_on_a_metric_of_ours_watches_one_that_is_written() {
+    let template = Template::read();
+    let written: BTreeSet<&str> = Metric::ALL.iter().map(|metric| metric.name()).collect();
+    let namespace = template.at("/Globals/Function/Environment/Variables/METRICS_NAMESPACE");
+    let mut ours = 0;
+    for id in template.ids("AWS::CloudWatch::Alarm") {
+        let alarm = template.properties(id);
+        assert!(!alarm["AlarmActions"][0].is_null() && alarm["AlarmDescription"].is_string(), "{id} tells somebody");
+        if alarm["Namespace"] != *namespace {
+            // AWS's own, of a thing of this stack; throttles are the account's.
+            assert!(alarm["Namespace"].as_str().is_some_and(|name| name.starts_with("AWS/")), "{id}");
+            assert!(!alarm["Dimensions"].is_null() || id == "ThrottlesAlarm", "{id}");
+            continue;
+        }
+        ours += 1;
+        assert!(alarm["Dimensions"].is_null(), "{id}: metrics are of the whole stack");
+        assert!(written.contains(alarm["MetricName"].as_str().unwrap()), "{id}");
+    }
+    assert!(ours >= 5, "{ours}");
+    assert!(template.ids("AWS::Logs::MetricFilter").is_empty());
 }
 
 #[test]

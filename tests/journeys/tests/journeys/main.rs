@@ -13,6 +13,7 @@ mod manage_api;
 mod outage;
 mod reconcile;
 mod sample_shop;
+mod seen;
 mod subscribe;
 mod webhook;
 mod webhook_bodies;

@@ -6,6 +6,7 @@
 mod charges;
 mod charging;
 mod commands;
+mod customers;
 mod input;
 mod list;
 mod my;
@@ -77,6 +78,7 @@ async fn route(app: &App, request: &Request) -> Result<Response<Body>, Problem> 
         Operation::Refund => commands::refund(app, id, parameter(1), request).await,
         Operation::GetCharging => charging::get(app).await,
         Operation::SwitchCharging => charging::switch(app, request).await,
+        Operation::EraseCustomer => customers::erase(app, id).await,
     }
 }
 

@@ -47,6 +47,8 @@ pub enum Operation {
     GetCharging,
     /// The kill switch.
     SwitchCharging,
+    /// Erase a customer's data.
+    EraseCustomer,
 }
 
 /// A method and a path template: an operation.
@@ -86,6 +88,7 @@ pub const ROUTES: &[Route] = &[
     route("POST", "/v1/subscriptions/{id}/charges/{charge}/refund", Operation::Refund),
     route("GET", "/v1/charging", Operation::GetCharging),
     route("PUT", "/v1/charging", Operation::SwitchCharging),
+    route("DELETE", "/v1/customers/{customer_id}/data", Operation::EraseCustomer),
 ];
 
 /// The operation that a request asks for, and its path's parameters in order. A stage or a mapped base path may stand in

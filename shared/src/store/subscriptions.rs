@@ -15,6 +15,8 @@ use crate::subscription::{
     CLAIMS_A_DAY, CustomerUid, Intent, PaymentMethod, Policy, Status, Subscription, SubscriptionId,
 };
 
+/// When a buyer's data was erased.
+const ERASED_AT: &str = "erased_at";
 /// The most payment windows that one session may open.
 pub const MOST_WINDOWS: u32 = 30;
 
@@ -108,12 +110,28 @@ impl Store {
         const TASK: &str = "read a buyer";
         Ok(match self.get(&Key::buyer(id), TASK).await? {
             Some(mut item) => {
-                item.remove("pk");
-                item.remove("sk");
+                for name in ["pk", "sk", ERASED_AT] {
+                    item.remove(name);
+                }
                 serde_dynamo::from_item(item).map_err(|e| StoreError::corrupt(TASK, &e))?
             }
             None => Buyer::default(),
         })
+    }
+
+    /// Erases the buyer's data, and keeps when. False where there was none to erase.
+    pub async fn erase_buyer(&self, id: SubscriptionId, now: Timestamp) -> Result<bool, StoreError> {
+        const TASK: &str = "erase a buyer's data";
+        let mut item = Key::buyer(id).item();
+        item.insert(ERASED_AT.to_owned(), n(now.as_millisecond()));
+        let put = Put::builder()
+            .table_name(&self.table)
+            .set_item(Some(item))
+            .condition_expression("attribute_exists(pk) AND attribute_not_exists(#erased_at)")
+            .expression_attribute_names("#erased_at", ERASED_AT)
+            .build()
+            .map_err(StoreError::build)?;
+        Ok(self.transact(vec![TransactWriteItem::builder().put(put).build()], TASK).await?.is_ok())
     }
 
     /// Opens a session: the subscription, its buyer, its `customer_uid` and the answer to repeats, or nothing.

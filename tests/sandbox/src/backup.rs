@@ -11,6 +11,13 @@ use crate::stack::{Stack, TABLE};
 #[derive(Debug, Clone)]
 pub struct Backup(Vec<Item>);
 
+impl Backup {
+    /// Whether any item has this text anywhere.
+    pub fn contains(&self, text: &str) -> bool {
+        self.0.iter().any(|item| serde_json::to_string(item).is_ok_and(|item| item.contains(text)))
+    }
+}
+
 impl Stack {
     /// The table as it is.
     ///

@@ -7,6 +7,7 @@ mod commands;
 mod crash;
 mod dispatch;
 mod dunning;
+mod erase;
 mod events;
 mod kill_switch;
 mod manage_api;

@@ -251,7 +251,10 @@ impl Billing {
         for attempt in (1..=attempts).rev() {
             let name = MerchantUid::charge(id, period, attempt);
             if let Evidence::Paid(first, _) = weigh(self.iamport.payments_of(name).await?) {
-                return Ok(Some((name, *first)));
+                // Of a payment that wasn't what was meant, an operator may have decided.
+                if !self.is_decided(id, &first.imp_uid).await.unwrap_or(false) {
+                    return Ok(Some((name, *first)));
+                }
             }
         }
         Ok(None)

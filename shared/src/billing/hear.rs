@@ -113,7 +113,8 @@ impl Billing {
             | Step::SkipTo { .. }
             | Step::Resolve
             | Step::CancelAtPeriodEnd
-            | Step::GiveUp => true,
+            | Step::GiveUp
+            | Step::Repair(_) => true,
         }
     }
 

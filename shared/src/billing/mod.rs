@@ -20,6 +20,7 @@ mod reconcile;
 mod record;
 mod refund;
 mod refund_charge;
+mod repair;
 mod resolve;
 mod verify;
 mod warm_up;
@@ -44,6 +45,7 @@ pub use put_plan::{PlanRequest, PutPlanError};
 pub use reconcile::{Reconciled, Span};
 pub use record::Recorded;
 pub use refund_charge::{RefundError, RefundRequest};
+pub use repair::RepairRequest;
 pub use resolve::SETTLE_DELAY;
 pub use work::Worked;
 

@@ -231,6 +231,7 @@ impl Billing {
             here: Some(side(&charge)),
             there: None,
             found_at: self.now(),
+            closed: None,
         };
         self.find(finding).await
     }
@@ -361,7 +362,17 @@ impl Billing {
     ) -> Finding {
         let there = Side { amount: payment.amount().unwrap_or(Won::ZERO), refunded: payment.cancel_amount() };
         let (subscription, found_at) = (name.subscription, self.now());
-        Finding { subscription, merchant_uid: name, imp_uid, kind, detail, here, there: Some(there), found_at }
+        Finding {
+            subscription,
+            merchant_uid: name,
+            imp_uid,
+            kind,
+            detail,
+            here,
+            there: Some(there),
+            found_at,
+            closed: None,
+        }
     }
 
     /// Hands the subscription to a person, and writes the finding, once. *Crash in between*: the next run finds the same, and

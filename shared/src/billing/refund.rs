@@ -16,7 +16,7 @@ use crate::subscription::{Charge, ImpUid, Refund, RefundIntent, SubscriptionId, 
 const SOON: SignedDuration = SignedDuration::from_mins(5);
 const DAILY: SignedDuration = SignedDuration::from_hours(24);
 /// After so many tries a person must look.
-const MOST_TRIES: u32 = 8;
+pub(super) const MOST_TRIES: u32 = 8;
 /// A transaction holds at most 100 writes.
 const MOST_AT_ONCE: usize = 90;
 

@@ -7,6 +7,7 @@ use super::charge::Charged;
 use super::confirm::Confirmation;
 use super::delete_key::Deleted;
 use super::refund::Refunded;
+use super::repair::Repaired;
 use super::{Billing, TRIES};
 use crate::iamport::CallError;
 use crate::store::{Due, Entry, Guard, StoreError};
@@ -169,6 +170,14 @@ impl Billing {
                         self.store.put(&mut seen, now, &self.policy).await
                     }
                     Look::Unanswered => return Ok(Worked::Waiting(Box::new(seen))),
+                },
+                Step::Repair(action) => match Box::pin(self.repair(seen.clone(), action)).await {
+                    Ok(Repaired::Done(repaired)) => {
+                        seen = *repaired;
+                        Ok(())
+                    }
+                    Ok(Repaired::Waiting(waiting)) => return Ok(Worked::Waiting(waiting)),
+                    Err(error) => Err(error),
                 },
                 Step::StartTrial => {
                     seen.start_trial(now);

@@ -7,6 +7,7 @@
 //! | charge | `SUB#{id}` | `CHARGE#{period}#{attempt}`, and `#{imp_uid}` for a second payment of the same name |
 //! | refund | `SUB#{id}` | `REFUND#{imp_uid}#{cancellation_id}` |
 //! | finding of a reconciliation | `SUB#{id}` | `FINDING#{imp_uid}` |
+//! | decision of an operator | `SUB#{id}` | `AUDIT#{milliseconds}` |
 //! | event that has left | `EVENTS#{id}` | `{seconds}-{version}-{event id}` |
 //! | customer_uid -> subscription | `CUSTOMER_UID#{customer_uid}` | `SUB` |
 //! | current plans | `PLANS` | `{plan_id}` |
@@ -34,6 +35,8 @@ pub struct Key {
 pub const SUB: &str = "SUB";
 /// What all charges' sort keys begin with.
 pub const CHARGE: &str = "CHARGE#";
+/// What all decisions' sort keys begin with.
+pub const AUDIT: &str = "AUDIT#";
 /// What all findings' sort keys begin with.
 pub const FINDING: &str = "FINDING#";
 /// What all refunds' sort keys begin with.
@@ -74,6 +77,11 @@ impl Key {
     /// What reconciling found of a payment.
     pub fn finding(id: SubscriptionId, imp_uid: &str) -> Self {
         Self::new(format!("SUB#{id}"), format!("{FINDING}{imp_uid}"))
+    }
+
+    /// What an operator decided at a moment.
+    pub fn audit(id: SubscriptionId, millisecond: i64) -> Self {
+        Self::new(format!("SUB#{id}"), format!("{AUDIT}{millisecond:013}"))
     }
 
     /// How far reconciling is.

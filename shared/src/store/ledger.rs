@@ -1,12 +1,12 @@
 //! The ledger: charges and refunds of a subscription, in the subscription's own partition.
 
-use aws_sdk_dynamodb::types::TransactWriteItem;
+use aws_sdk_dynamodb::types::{Put, TransactWriteItem};
 use jiff::Timestamp;
 
 use super::day::paid_day;
 use super::subscriptions::subscription_item;
 use super::{Item, Key, Store, StoreError, key, n, s};
-use crate::subscription::{Bill, Charge, ImpUid, Policy, Refund, Subscription, SubscriptionId, Won};
+use crate::subscription::{Audit, Bill, Charge, Finding, ImpUid, Policy, Refund, Subscription, SubscriptionId, Won};
 
 /// A change of the ledger, with what it must find.
 #[allow(clippy::large_enum_variant)]
@@ -23,6 +23,10 @@ pub enum Entry {
     },
     /// A refund that the ledger doesn't have.
     Refund(Refund),
+    /// A decision of an operator.
+    Audit(Audit),
+    /// A finding, new or as it is now.
+    Finding(Finding),
 }
 
 impl Entry {
@@ -199,7 +203,7 @@ impl Store {
                     Won::ZERO => "attribute_not_exists(credited)",
                     _ => "credited = :credited",
                 };
-                let mut put = aws_sdk_dynamodb::types::Put::builder()
+                let mut put = Put::builder()
                     .table_name(&self.table)
                     .set_item(Some(charge_item(is)?))
                     .condition_expression(format!(
@@ -216,6 +220,20 @@ impl Store {
                 }
                 Ok(TransactWriteItem::builder().put(put.build().map_err(StoreError::build)?).build())
             }
+            Entry::Audit(audit) => {
+                let mut item: Item =
+                    serde_dynamo::to_item(audit).map_err(|e| StoreError::corrupt("write a decision", &e))?;
+                item.extend(Key::audit(audit.subscription, audit.at.as_millisecond()).item());
+                self.put_if(item, "attribute_not_exists(pk)")
+            }
+            Entry::Finding(finding) => {
+                let mut item: Item =
+                    serde_dynamo::to_item(finding).map_err(|e| StoreError::corrupt("write a finding", &e))?;
+                item.extend(Key::finding(finding.subscription, finding.imp_uid.as_str()).item());
+                let put =
+                    Put::builder().table_name(&self.table).set_item(Some(item)).build().map_err(StoreError::build)?;
+                Ok(TransactWriteItem::builder().put(put).build())
+            }
             Entry::Refund(refund) => {
                 let mut item: Item =
                     serde_dynamo::to_item(refund).map_err(|e| StoreError::corrupt("write a refund", &e))?;
@@ -223,6 +241,11 @@ impl Store {
                 self.put_if(item, "attribute_not_exists(pk)")
             }
         }
+    }
+
+    /// What operators decided, the oldest first.
+    pub async fn audits(&self, id: SubscriptionId) -> Result<Vec<Audit>, StoreError> {
+        self.under(id, key::AUDIT, "read the decisions").await
     }
 
     /// What a subscription's partition holds under `prefix`.

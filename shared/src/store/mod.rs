@@ -45,8 +45,8 @@ pub use list::{ListBy, ListPage, MOST_LISTED};
 pub use meter::Meter;
 pub use plans::PlanPut;
 pub use run::Run;
-pub use switch::{Charging, SWITCH_KEPT};
 pub use subscriptions::{Buyer, Created, Guard, Idempotency, MOST_WINDOWS, Taken};
+pub use switch::{Charging, SWITCH_KEPT};
 
 /// A DynamoDB item.
 pub type Item = HashMap<String, AttributeValue>;

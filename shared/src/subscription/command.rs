@@ -120,6 +120,10 @@ pub enum Reason {
     RefundUnderWay,
     /// No money of this charge can go back.
     NothingToRefund,
+    /// It doesn't wait for a person.
+    NothingToRepair,
+    /// A person has decided, and it is being carried out.
+    RepairUnderWay,
 }
 
 impl Reason {
@@ -140,6 +144,8 @@ impl Reason {
             Self::TooManyAttempts => "too_many_attempts",
             Self::RefundUnderWay => "refund_under_way",
             Self::NothingToRefund => "nothing_to_refund",
+            Self::NothingToRepair => "nothing_to_repair",
+            Self::RepairUnderWay => "repair_under_way",
         }
     }
 

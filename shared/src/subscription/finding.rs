@@ -5,6 +5,7 @@ use jiff::fmt::serde::timestamp::millisecond;
 use serde::{Deserialize, Serialize};
 
 use super::id::{ImpUid, MerchantUid, SubscriptionId};
+use super::repair::RepairAction;
 use super::won::Won;
 
 /// A difference of one payment, with both sides' facts as they were found.
@@ -29,6 +30,9 @@ pub struct Finding {
     /// When it was found.
     #[serde(with = "millisecond::required")]
     pub found_at: Timestamp,
+    /// What an operator decided of it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub closed: Option<RepairAction>,
 }
 
 /// What one side's books say of a payment.

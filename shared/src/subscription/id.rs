@@ -171,6 +171,14 @@ impl MerchantUid {
         Self { subscription, purpose: Purpose::Charge { period, attempt } }
     }
 
+    /// The period that it charges, where it is a charge's.
+    pub const fn period(self) -> Option<u32> {
+        match self.purpose {
+            Purpose::Charge { period, .. } => Some(period),
+            Purpose::Window { .. } => None,
+        }
+    }
+
     /// The name of an opening of the payment window.
     pub const fn window(subscription: SubscriptionId, number: u32) -> Self {
         Self { subscription, purpose: Purpose::Window { number } }

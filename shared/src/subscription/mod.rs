@@ -21,6 +21,7 @@ pub mod id;
 pub mod period;
 pub mod plan;
 pub mod refund;
+pub mod repair;
 pub mod settle;
 pub mod step;
 pub mod window;
@@ -40,6 +41,7 @@ pub use id::{CustomerId, CustomerUid, ImpUid, InvalidId, MerchantUid, PlanId, Pu
 pub use period::{Interval, Unit};
 pub use plan::{InvalidField, Plan, Terms};
 pub use refund::{Refund, RefundIntent};
+pub use repair::{Audit, Repair, RepairAction};
 pub use step::{MissedPeriods, Policy, Step};
 pub use window::ChargeWindow;
 pub use won::Won;
@@ -121,6 +123,9 @@ pub struct Subscription {
     /// Why it needs a person.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub review: Option<Review>,
+    /// What that person has decided, until it is carried out.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub repair: Option<Repair>,
     /// When and why it ended.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ended: Option<Ended>,
@@ -341,6 +346,7 @@ impl Subscription {
             credit: Won::ZERO,
             key_deletion: None,
             review: None,
+            repair: None,
             ended: None,
             listed_at: None,
         }

@@ -6,6 +6,7 @@ use jiff::{SignedDuration, Timestamp};
 use super::charge::Intent;
 use super::dunning::{AfterDunning, DeclineRules, DunningPolicy};
 use super::id::{LAST_ATTEMPT, LAST_PERIOD, MerchantUid};
+use super::repair::RepairAction;
 use super::window::ChargeWindow;
 use super::won::Won;
 use super::{CLAIMS_A_DAY, Checkout, Status, Subscription};
@@ -77,6 +78,8 @@ pub enum Step {
     CancelAtPeriodEnd,
     /// Dunning is over and nothing was paid.
     GiveUp,
+    /// A person has decided what becomes of it.
+    Repair(RepairAction),
 }
 
 impl Subscription {
@@ -137,14 +140,15 @@ impl Subscription {
             | Step::SkipTo { .. }
             | Step::Resolve
             | Step::CancelAtPeriodEnd
-            | Step::GiveUp => None,
+            | Step::GiveUp
+            | Step::Repair(_) => None,
         }
     }
 
     /// The next step and its time, which may be past.
     fn agenda(&self, now: Timestamp, policy: &Policy) -> Option<(Timestamp, Step)> {
         if self.status == Status::NeedsReview {
-            return None;
+            return self.repair.as_ref().map(|repair| (repair.due_at, Step::Repair(repair.action)));
         }
         if self.in_flight.is_some() {
             return Some((self.next_look(), Step::Resolve));

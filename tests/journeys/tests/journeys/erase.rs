@@ -8,7 +8,8 @@ use serde_json::{Value, json};
 #[tokio::test]
 async fn a_buyers_data_is_erased_and_the_ledger_stays() {
     let world = World::new().await;
-    let (id, other) = (world.subscribed("coffee").await, world.buyer.open_session("coffee", "고객/2").await.unwrap().unwrap());
+    let (id, other) =
+        (world.subscribed("coffee").await, world.buyer.open_session("coffee", "고객/2").await.unwrap().unwrap());
     world.live_until(seoul("2026-12-23T12:00")).await;
     world.stack.events().await;
     assert!(world.stack.back_up().unwrap().contains("김매달"));

@@ -63,10 +63,8 @@ async fn switched_off_under_load_nobody_is_charged_and_on_again_everybody_is_onc
 #[tokio::test]
 async fn another_worker_takes_its_word_for_seconds_only() {
     let world = World::new().await;
-    let other = maedal::store::Store::new(
-        maedal::aws::Aws::local(&world.stack.dynamodb_url).dynamodb(),
-        sandbox::stack::TABLE,
-    );
+    let other =
+        maedal::store::Store::new(maedal::aws::Aws::local(&world.stack.dynamodb_url).dynamodb(), sandbox::stack::TABLE);
     let now = || world.stack.clock.now();
     assert!(other.charging_is_on(now()).await.unwrap());
     switch(&world, false).await;

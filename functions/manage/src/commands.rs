@@ -164,14 +164,14 @@ async fn command_done(
 }
 
 /// A version that came as a condition of the request fails as one.
-fn problem(error: CommandError, by_header: Option<u64>) -> Problem {
+pub(crate) fn problem(error: CommandError, by_header: Option<u64>) -> Problem {
     match (&error, by_header) {
         (CommandError::Version { .. }, Some(_)) => Problem::new(StatusCode::PRECONDITION_FAILED, error.to_string()),
         _ => error.into(),
     }
 }
 
-fn find(id: &str) -> Result<SubscriptionId, Problem> {
+pub(crate) fn find(id: &str) -> Result<SubscriptionId, Problem> {
     id.parse().map_err(|_| CommandError::Unknown.into())
 }
 

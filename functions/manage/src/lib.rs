@@ -11,6 +11,7 @@ mod input;
 mod list;
 mod my;
 mod problem;
+mod reviews;
 mod route;
 mod subscription;
 mod token;
@@ -79,6 +80,8 @@ async fn route(app: &App, request: &Request) -> Result<Response<Body>, Problem> 
         Operation::GetCharging => charging::get(app).await,
         Operation::SwitchCharging => charging::switch(app, request).await,
         Operation::EraseCustomer => customers::erase(app, id).await,
+        Operation::ListReviews => reviews::list(app, request).await,
+        Operation::Repair => reviews::repair(app, id, request).await,
     }
 }
 

@@ -49,6 +49,10 @@ pub enum Operation {
     SwitchCharging,
     /// Erase a customer's data.
     EraseCustomer,
+    /// What waits for a person.
+    ListReviews,
+    /// Decide what becomes of it.
+    Repair,
 }
 
 /// A method and a path template: an operation.
@@ -89,6 +93,8 @@ pub const ROUTES: &[Route] = &[
     route("GET", "/v1/charging", Operation::GetCharging),
     route("PUT", "/v1/charging", Operation::SwitchCharging),
     route("DELETE", "/v1/customers/{customer_id}/data", Operation::EraseCustomer),
+    route("GET", "/v1/reviews", Operation::ListReviews),
+    route("POST", "/v1/subscriptions/{id}/repair", Operation::Repair),
 ];
 
 /// The operation that a request asks for, and its path's parameters in order. A stage or a mapped base path may stand in

@@ -17,7 +17,7 @@ use crate::store::{Commanded, Entry, StoreError};
 use crate::subscription::charge::Payment;
 use crate::subscription::settle::{LatePayment, Proof};
 use crate::subscription::{
-    Charge, ChargeStatus, Finding, FindingKind, ImpUid, Intent, MerchantUid, RepairAction, Side, Subscription,
+    Charge, ChargeStatus, Finding, FindingKind, ImpUid, Intent, MerchantUid, Purpose, RepairAction, Side, Subscription,
     SubscriptionId, Won,
 };
 
@@ -56,7 +56,7 @@ struct Draft {
 
 impl Billing {
     /// Writes a decision, with who and why. It is carried out within a minute.
-    pub async fn decide(
+    pub async fn decide_repair(
         &self,
         id: SubscriptionId,
         request: &RepairRequest,
@@ -144,6 +144,7 @@ impl Billing {
             }
         }
         for finding in open.into_iter().filter(|finding| !done.contains(finding.imp_uid.as_str())) {
+            draft.use_up(finding.merchant_uid);
             let lost = finding.kind == FindingKind::Differs && draft.charge(&finding.imp_uid).is_none();
             match (action, lost) {
                 (RepairAction::Accept | RepairAction::Refund, true) => {
@@ -184,6 +185,15 @@ impl Draft {
         self.charges.iter_mut().map(|(_, is)| is).find(is_it)
     }
 
+    /// I'mport has a payment of this name: the next attempt needs another.
+    fn use_up(&mut self, name: MerchantUid) {
+        if let Purpose::Charge { period, attempt } = name.purpose
+            && period == self.subscription.period
+        {
+            self.subscription.attempts = self.subscription.attempts.max(attempt);
+        }
+    }
+
     fn retry(&mut self, now: Timestamp) {
         if let Some(doubt) = &mut self.subscription.doubt {
             (doubt.since, doubt.next_look) = (now, now);
@@ -218,7 +228,7 @@ impl Draft {
             (RepairAction::Accept | RepairAction::Refund | RepairAction::Retry, false) => {
                 let buys = action == RepairAction::Accept;
                 self.subscription.release();
-                self.subscription.attempts = self.subscription.attempts.max(intent.attempt);
+                self.use_up(name);
                 for payment in paid {
                     self.closed.extend(closed(name, &payment, action, now));
                     self.record(name, payment, buys, now);

@@ -5,7 +5,7 @@ use dynoxide::actions::scan::ScanRequest;
 use dynoxide::types::Item;
 use dynoxide::{DynoxideError, ImportOptions};
 
-use crate::stack::{Stack, TABLE};
+use crate::stack::{Parts, TABLE};
 
 /// All items of a table.
 #[derive(Debug, Clone)]
@@ -18,7 +18,7 @@ impl Backup {
     }
 }
 
-impl Stack {
+impl Parts {
     /// The table as it is.
     ///
     /// # Errors

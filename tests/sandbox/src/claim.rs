@@ -33,6 +33,6 @@ fn image(record: &Value, name: &str) -> Option<Subscription> {
     let item: serde_dynamo::Item = serde_json::from_value(record["dynamodb"][name].clone()).ok()?;
     match Image::read(item).ok()? {
         Image::Subscription { subscription, .. } => Some(*subscription),
-        Image::Charge(_) | Image::Other => None,
+        Image::Charge(_) | Image::Finding(_) | Image::Other => None,
     }
 }

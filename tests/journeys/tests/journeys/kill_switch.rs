@@ -56,6 +56,8 @@ async fn switched_off_under_load_nobody_is_charged_and_on_again_everybody_is_onc
     for id in &ids {
         assert_eq!(world.outcomes(*id).await, ["paid", "paid"]);
     }
+    assert_eq!(world.outcomes(newcomer).await, ["paid"]);
+    ids.push(newcomer);
     world.reconciled(&ids).await;
 }
 

@@ -13,6 +13,7 @@ mod kill_switch;
 mod manage_api;
 mod outage;
 mod reconcile;
+mod repair;
 mod sample_shop;
 mod seen;
 mod subscribe;

@@ -33,6 +33,7 @@ pub(super) fn curl(url: &str, route: &Route, account: &Account) -> String {
         .path
         .replace("{id}", &account.subscription.id.to_string())
         .replace("{plan}", &escaped(account.subscription.plan.id.as_str()))
+        .replace("{customer_id}", &escaped(account.subscription.customer_id.as_str()))
         .replace("{charge}", &charge(account));
     let query = match route.operation {
         Operation::ListSubscriptions => format!("?customer_id={}", escaped(account.subscription.customer_id.as_str())),
@@ -51,7 +52,12 @@ pub(super) fn curl(url: &str, route: &Route, account: &Account) -> String {
         | Operation::Retry
         | Operation::DeleteKey
         | Operation::GetCharge
-        | Operation::Refund => String::new(),
+        | Operation::Refund
+        | Operation::GetCharging
+        | Operation::SwitchCharging
+        | Operation::EraseCustomer
+        | Operation::ListReviews
+        | Operation::Repair => String::new(),
     };
     let method = if route.method == "GET" { String::new() } else { format!(" -X {}", route.method) };
     let body = body(route.operation, account)
@@ -82,6 +88,8 @@ fn body(operation: Operation, account: &Account) -> Option<Value> {
         Operation::ChangePlan => Some(json!({ "plan": plan.id, "when": "period_end" })),
         Operation::OpenMyPage => Some(json!({ "minutes": 30 })),
         Operation::Refund => Some(json!({ "reason": "requested by the buyer" })),
+        Operation::SwitchCharging => Some(json!({ "on": false, "reason": "to look into something" })),
+        Operation::Repair => Some(json!({ "action": "accept", "reason": "checked in I'mport's console" })),
         Operation::ListPlans
         | Operation::GetPlan
         | Operation::ListSubscriptions
@@ -93,7 +101,10 @@ fn body(operation: Operation, account: &Account) -> Option<Value> {
         | Operation::DeleteKey
         | Operation::ListCharges
         | Operation::ListEvents
-        | Operation::GetCharge => None,
+        | Operation::GetCharge
+        | Operation::GetCharging
+        | Operation::EraseCustomer
+        | Operation::ListReviews => None,
     }
 }
 

@@ -32,7 +32,7 @@ impl Snapshot {
                 match Image::read(serde_json::from_value(serde_json::to_value(item)?)?)? {
                     Image::Subscription { subscription, .. } => subscriptions.push(*subscription),
                     Image::Charge(charge) => ledgers.entry(charge.subscription).or_default().charges.push(*charge),
-                    Image::Other => (),
+                    Image::Finding(_) | Image::Other => (),
                 }
             }
             from = page.last_evaluated_key;

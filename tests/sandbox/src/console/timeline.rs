@@ -263,6 +263,7 @@ fn happened(view: &View, event: &DomainEvent) -> Entry {
         ),
         Kind::ChargeDuplicate => ("이미 결제된 기간입니다. 돌려줍니다", "paid for nothing: it goes back", Mark::Doubt),
         Kind::ChargeRefunded => ("환불되었습니다", "given back", Mark::Plain),
+        Kind::BooksDiffer => ("아임포트와 장부가 다릅니다", "I'mport's books and ours differ", Mark::Bad),
     };
     let words = match view.language() {
         Language::Korean => korean,

@@ -1,0 +1,196 @@
+//! What waits for a person, and each way out of it: decided with who and why, carried out, and not found again.
+
+use std::time::Duration;
+
+use jiff::SignedDuration;
+use journeys::{Answer, World, seoul};
+use maedal::billing::Span;
+use maedal::clock::Clock;
+use maedal::iamport::Again;
+use maedal::store::Entry;
+use maedal::subscription::charge::Payment;
+use maedal::subscription::settle::Proof;
+use maedal::subscription::{MerchantUid, Status, SubscriptionId, Won};
+use serde_json::{Value, json};
+use simulator::{Call, Fault, Rule};
+
+async fn decide(world: &World, id: SubscriptionId, action: &str) -> Answer {
+    let answer = world.command(id, "repair", json!({ "action": action, "reason": "checked in the console" })).await;
+    // The decision, and the refund that may follow from it.
+    for _ in 0..2 {
+        Box::pin(world.after(SignedDuration::from_mins(2))).await;
+    }
+    answer
+}
+
+async fn reviews(world: &World) -> Vec<Value> {
+    world.read("/v1/reviews").await.body["reviews"].as_array().unwrap().clone()
+}
+
+async fn found(world: &World) -> usize {
+    let to = world.stack.clock.now();
+    let from = to.saturating_sub(SignedDuration::from_hours(24 * 60)).unwrap();
+    Box::pin(world.stack.billing.reconcile(Span { from, to }, Duration::from_secs(60))).await.unwrap().found
+}
+
+/// The second period was charged behind our back, with 100 won, and reconciling has found it.
+async fn wrong_amount(world: &World) -> SubscriptionId {
+    let id = world.subscribed("coffee").await;
+    world.fault(Rule::always(Fault::WebhookLost).on(Call::Webhook));
+    world.live_until(seoul("2026-12-01T12:00")).await;
+    let (customer_uid, name) = (id.into(), MerchantUid::charge(id, 2, 1));
+    let again = Again {
+        customer_uid: &customer_uid,
+        merchant_uid: name,
+        amount: Won::new(100),
+        name: "coffee",
+        tax_free: None,
+    };
+    world.stack.billing.iamport.again(&again).await.unwrap();
+    world.after(SignedDuration::from_hours(1)).await;
+    assert_eq!(found(world).await, 1);
+    id
+}
+
+/// The second period's attempt has no outcome for more than seven days.
+async fn unresolved(world: &World, fault: Fault) -> SubscriptionId {
+    let id = world.subscribed("coffee").await;
+    world.fault(Rule::always(Fault::WebhookLost).on(Call::Webhook));
+    world.fault(Rule::once(Call::Again, fault));
+    world.fault(Rule::always(Fault::ErrorBeforeEffect(503)).on(Call::Lookup));
+    world.live_until(seoul("2027-01-02T12:00")).await;
+    assert_eq!(world.subscription(id).await.status, Status::NeedsReview);
+    world.no_faults();
+    world.fault(Rule::always(Fault::WebhookLost).on(Call::Webhook));
+    id
+}
+
+#[tokio::test]
+async fn a_review_shows_both_sides_and_a_decision_who_and_why() {
+    let world = World::new().await;
+    let id = wrong_amount(&world).await;
+    let shown = reviews(&world).await;
+    assert_eq!((shown.len(), &shown[0]["id"], &shown[0]["was"]), (1, &json!(id.to_string()), &json!("active")));
+    let finding = &shown[0]["findings"][0];
+    assert_eq!(
+        (&finding["kind"], &finding["there"], &finding["here"]),
+        (&json!("differs"), &json!({ "amount": 100, "refunded": 0 }), &Value::Null)
+    );
+    let before = world.subscription(id).await.version;
+    let old = json!({ "action": "accept", "reason": "x", "version": before - 1 });
+    assert_eq!(world.command(id, "repair", old).await.word(), "409 version");
+    assert_eq!(world.command(id, "repair", json!({ "action": "accept", "reason": "" })).await.status, 422);
+
+    let decided = world.command(id, "repair", json!({ "action": "refund", "reason": "our mistake" })).await;
+    assert_eq!((decided.status, &decided.body["under_way"]), (202, &json!("refund")));
+    let again = world.command(id, "repair", json!({ "action": "accept", "reason": "x" })).await;
+    assert_eq!(again.word(), "409 repair_under_way");
+    world.after(SignedDuration::from_mins(2)).await;
+    assert!(reviews(&world).await.is_empty());
+    let audits = world.stack.billing.store.audits(id).await.unwrap();
+    assert_eq!(audits.len(), 1);
+    assert_eq!((audits[0].by.as_str(), audits[0].reason.as_str()), ("unsigned", "our mistake"));
+    assert!(audits[0].review.contains("100"), "{audits:?}");
+    assert_eq!(decide(&world, id, "accept").await.word(), "409 nothing_to_repair");
+}
+
+#[tokio::test]
+async fn a_wrong_amount_is_accepted_or_goes_back_or_is_written_off_and_never_found_again() {
+    for (action, paid_through, standing, payments) in
+        [("accept", 2, 9_900 + 100, 2), ("refund", 1, 9_900, 2), ("write_off", 1, 9_900, 2)]
+    {
+        let world = World::new().await;
+        let id = wrong_amount(&world).await;
+        assert_eq!(decide(&world, id, action).await.status, 202, "{action}");
+        let subscription = world.subscription(id).await;
+        assert_eq!((subscription.status, subscription.paid_through), (Status::Active, paid_through), "{action}");
+        assert_eq!(world.ledger(id).await.standing(), Won::new(standing), "{action}");
+        assert_eq!(world.payments(), payments, "{action}");
+        assert_eq!(found(&world).await, 0, "{action}");
+        // Life goes on: the period is charged as planned, unless it was accepted as paid.
+        world.live_until(seoul("2027-01-10T12:00")).await;
+        let subscription = world.subscription(id).await;
+        assert_eq!((subscription.status, subscription.paid_through), (Status::Active, 2), "{action}");
+        assert_eq!(found(&world).await, 0, "{action}");
+        if action != "write_off" {
+            world.reconciled(&[id]).await;
+        }
+    }
+}
+
+#[tokio::test]
+async fn an_attempt_without_an_outcome_is_what_imports_side_shows_or_is_looked_up_anew() {
+    for (fault, action, paid) in [
+        (Fault::CutAfterEffect, "accept", true),
+        (Fault::CutBeforeEffect, "accept", false),
+        (Fault::CutAfterEffect, "retry", true),
+        (Fault::CutAfterEffect, "refund", false),
+    ] {
+        let world = World::new().await;
+        let id = unresolved(&world, fault.clone()).await;
+        assert_eq!(reviews(&world).await[0]["attempt"]["period"], 2);
+        assert_eq!(decide(&world, id, action).await.status, 202);
+        let subscription = world.subscription(id).await;
+        assert!(subscription.in_flight.is_none() && subscription.review.is_none(), "{action}: {subscription:?}");
+        let second = world.ledger(id).await.charges.into_iter().find(|charge| charge.period == 2).unwrap();
+        assert_eq!(second.standing() > Won::ZERO, paid, "{fault:?} {action}");
+        world.live_until(seoul("2027-01-20T12:00")).await;
+        let subscription = world.subscription(id).await;
+        assert_eq!((subscription.status, subscription.paid_through), (Status::Active, 2), "{fault:?} {action}");
+        world.reconciled(&[id]).await;
+    }
+}
+
+/// I'mport is asked, and doesn't answer: the decision waits for it.
+#[tokio::test]
+async fn a_decision_waits_until_imports_side_can_be_asked() {
+    let world = World::new().await;
+    let id = unresolved(&world, Fault::CutAfterEffect).await;
+    world.fault(Rule::always(Fault::ErrorBeforeEffect(503)).on(Call::Lookup));
+    decide(&world, id, "accept").await;
+    assert_eq!(world.subscription(id).await.status, Status::NeedsReview);
+    world.no_faults();
+    world.after(SignedDuration::from_mins(10)).await;
+    assert_eq!((world.subscription(id).await.status, world.payments()), (Status::Active, 2));
+    world.reconciled(&[id]).await;
+}
+
+#[tokio::test]
+async fn a_payment_that_only_the_ledger_has_is_struck_out_or_left() {
+    for (action, standing) in [("accept", 9_900), ("write_off", 19_800)] {
+        let world = World::new().await;
+        let id = world.subscribed("coffee").await;
+        world.live_until(seoul("2026-12-22T12:00")).await;
+        let (paid_at, billing) = (seoul("2026-12-22T11:00"), &world.stack.billing);
+        let mut subscription = world.subscription(id).await;
+        subscription.in_flight = subscription.next_charge(paid_at, &billing.policy);
+        let payment =
+            Payment { imp_uid: "imp_999999999999".parse().unwrap(), paid_at: Some(paid_at), receipt_url: None };
+        let charge = subscription.settle(Proof::Paid(payment), paid_at, &billing.policy).unwrap();
+        billing.store.settle(&mut subscription, &[Entry::New(charge)], paid_at, &billing.policy).await.unwrap();
+        assert_eq!(found(&world).await, 1);
+        assert_eq!(decide(&world, id, action).await.status, 202);
+        assert_eq!(world.ledger(id).await.standing(), Won::new(standing), "{action}");
+        assert_eq!((world.subscription(id).await.status, found(&world).await), (Status::Active, 0), "{action}");
+    }
+}
+
+/// I'mport refuses a refund eight times: then a person decides.
+#[tokio::test]
+async fn a_refund_that_is_refused_again_and_again_is_asked_for_anew_or_given_up() {
+    for (action, given_back) in [("retry", true), ("write_off", false)] {
+        let world = World::new().await;
+        let id = world.subscribed("coffee").await;
+        world.fault(Rule::always(Fault::Refuse { code: 1, message: "취소할 수 없습니다.".into() }).on(Call::Cancel));
+        world.commanded(id, "charges/1-1/refund", json!({ "reason": "a test" })).await;
+        world.live_until(seoul("2026-12-05T12:00")).await;
+        assert!(reviews(&world).await[0]["refunds"][0]["tries"].as_u64().unwrap() >= 8);
+        world.no_faults();
+        assert_eq!(decide(&world, id, action).await.status, 202);
+        world.after(SignedDuration::from_mins(10)).await;
+        let charge = world.ledger(id).await.charges[0].clone();
+        assert_eq!((charge.standing() == Won::ZERO, charge.refund), (given_back, None), "{action}");
+        assert_eq!(world.subscription(id).await.status, Status::Active);
+        world.reconciled(&[id]).await;
+    }
+}

@@ -114,7 +114,7 @@ fn carry_out(subscription: &mut Subscription, step: Step, luck: Luck, now: Times
         Step::UseCredit(intent) => drop(subscription.settle_by_credit(&intent, now)),
         Step::GoUnpaid(intent) => drop(subscription.settle_without_key(&intent, now, policy)),
         Step::SwitchPlan => subscription.switch_plan(),
-        Step::DeleteKey => unreachable!("nobody asked for it"),
+        Step::DeleteKey | Step::Repair(_) => unreachable!("nobody asked for it"),
         Step::CancelAtPeriodEnd => subscription.end(EndReason::Requested, now),
         Step::GiveUp => subscription.end(EndReason::Unpaid, now),
     }

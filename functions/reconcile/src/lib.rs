@@ -1,8 +1,8 @@
 //! `reconcile`: an EventBridge schedule says that an hour has passed. The first tick of a day compares yesterday with I'mport's
 //! books; those that follow go on where one ended or died, or find nothing left to do.
 //!
-//! An operator may have any days of the last 90 compared: `{"from": "2026-11-16T00:00:00Z", "to": "2026-11-23T00:00:00Z"}`. Where
-//! the time wasn't enough, the answer's `next` is the `from` to go on with.
+//! An operator may have any days of the last 90 compared: `{"days": 7}`, or `{"from": "2026-11-16T00:00:00Z", "to":
+//! "2026-11-23T00:00:00Z"}`. Where the time wasn't enough, the answer's `next` is the `from` to go on with.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -26,6 +26,9 @@ pub struct App {
 /// What is asked for: a span, or, in whatever a schedule sends, the day's turn.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize)]
 pub struct Asked {
+    /// The last days, up to now.
+    #[serde(default)]
+    pub days: Option<u8>,
     /// The first moment.
     #[serde(default)]
     pub from: Option<Timestamp>,
@@ -38,7 +41,7 @@ pub struct Asked {
 #[derive(Debug, thiserror::Error)]
 pub enum RunError {
     /// The span isn't one.
-    #[error("from must be before to, and within the last 90 days: I'mport lists no more")]
+    #[error("days is from 1 to 90; or from is before to, and within the last 90 days: I'mport lists no more")]
     Span,
     /// The table or I'mport. What was compared is; the next tick goes on.
     #[error(transparent)]
@@ -51,16 +54,17 @@ pub enum RunError {
 /// Where a day could not be compared: Lambda counts it, and the next tick begins with that day.
 pub async fn handle(app: &App, asked: Asked) -> Result<Reconciled, RunError> {
     let now = app.billing.clock.now();
-    let done = match (asked.from, asked.to) {
-        (None, None) => app.billing.reconcile_daily(app.budget).await,
-        (Some(from), to) => {
-            let to = to.unwrap_or(now);
-            if from >= to || now.duration_since(from) > MOST {
-                return Err(RunError::Span);
-            }
-            app.billing.reconcile(Span { from, to }, app.budget).await
-        }
-        (None, Some(_)) => return Err(RunError::Span),
+    let days = |days: u8| now.saturating_sub(SignedDuration::from_hours(24 * i64::from(days))).unwrap_or(now);
+    let span = match (asked.days, asked.from, asked.to) {
+        (None, None, None) => None,
+        (Some(n), None, None) => Some(Span { from: days(n), to: now }),
+        (None, Some(from), to) => Some(Span { from, to: to.unwrap_or(now) }),
+        (Some(_), Some(_), _) | (Some(_), None, Some(_)) | (None, None, Some(_)) => return Err(RunError::Span),
+    };
+    let done = match span {
+        None => Box::pin(app.billing.reconcile_daily(app.budget)).await,
+        Some(Span { from, to }) if from >= to || now.duration_since(from) > MOST => return Err(RunError::Span),
+        Some(span) => Box::pin(app.billing.reconcile(span, app.budget)).await,
     };
     done.map_err(|error| {
         tracing::error!(%error, outcome = "again", "not compared to the end");

@@ -26,6 +26,9 @@ async fn a_span_that_is_none_is_refused() -> Result<(), Error> {
         r#"{"from":"2026-11-23T00:00:00Z","to":"2026-11-22T00:00:00Z"}"#,
         r#"{"from":"2026-08-01T00:00:00Z"}"#,
         r#"{"to":"2026-11-22T00:00:00Z"}"#,
+        r#"{"days":0}"#,
+        r#"{"days":91}"#,
+        r#"{"days":7,"from":"2026-11-22T00:00:00Z"}"#,
     ] {
         let refused = handle(&app, serde_json::from_str(asked)?).await;
         assert!(matches!(refused, Err(RunError::Span)), "{asked}: {refused:?}");

@@ -42,6 +42,8 @@ async fn a_deployed_stack_charges_renews_gives_back_and_tells() -> Result<()> {
     step("webhooks");
     a_cancellation_in_the_console(&stack, &id).await?;
     a_buyer_who_never_comes_back(&stack).await?;
+    step("what no webhook told, reconciled");
+    what_no_webhook_told_is_found(&stack, &id).await?;
     step("a first charge that is declined, and paid after all");
     a_first_charge_that_is_paid_after_all(&stack).await?;
     step("a session that nobody finishes");
@@ -165,6 +167,36 @@ async fn a_buyer_who_never_comes_back(stack: &Stack) -> Result<()> {
     charged(stack, &id, &["paid"]).await
 }
 
+/// A cancellation in the console, and a billing key whose buyer never came back.
+async fn what_no_webhook_told_is_found(stack: &Stack, id: &str) -> Result<()> {
+    stack.iamport().faults().add(Rule::always(Fault::WebhookLost).on(Call::Webhook));
+    let session = stack.shop.session("daily", "customer-5").await?;
+    let window = stack.shop.window(&session).await?;
+    let mut order = window["request"].clone();
+    order["user_code"] = window["user_code"].clone();
+    // I'mport's clock: reconcile leaves the last minutes alone.
+    let before = jiff::Timestamp::now() - jiff::SignedDuration::from_mins(20);
+    {
+        let mut iamport = stack.iamport();
+        let mut post = |path: &str, body: String| {
+            let request = http::Request::post(path).header("content-type", "application/json");
+            let request = request.body(bytes::Bytes::from(body)).unwrap();
+            iamport.handle(&request, before).answer().unwrap()
+        };
+        let opened: Value = serde_json::from_slice(post("/chai/window", order.to_string()).body())?;
+        post(&format!("/chai/window/{}/approve", opened["window_id"].as_str().unwrap()), String::new());
+        let imp_uid = iamport.books().payments().iter().find(|p| p.was_charged()).map(|p| p.imp_uid.clone()).unwrap();
+        iamport.cancel_in_console(&imp_uid, Some(100), before)?;
+    }
+    let run = stack.invoke("Reconcile", &json!({ "days": 1 })).await?;
+    assert_eq!((&run["settled"], &run["found"], &run["next"]), (&json!(2), &json!(0), &Value::Null), "{run}");
+    heard(stack, id, &["charge.refunded"]).await?;
+    stack.iamport().faults().clear();
+    assert_eq!(stack.invoke("Reconcile", &json!({ "days": 1 })).await?["settled"], 0);
+    assert_eq!(stack.shop.subscription(&session).await?["billing_key"], "active");
+    Ok(())
+}
+
 /// It is declined, and paid after all, and no webhook says so. The second window looks before it charges.
 async fn a_first_charge_that_is_paid_after_all(stack: &Stack) -> Result<()> {
     let before = stack.iamport().books().totals().paid;
@@ -228,6 +260,7 @@ async fn without_a_permission_a_function_fails(stack: &Stack) -> Result<()> {
         ("Dispatch", "dynamodb:Query", "dispatch/scheduler.json"),
         ("Charge", "dynamodb:UpdateItem", "charge/step.json"),
         ("Manage", "dynamodb:Query", "manage/list-plans.json"),
+        ("Reconcile", "dynamodb:GetItem", "reconcile/scheduler.json"),
         ("Notify", "events:PutEvents", "notify/renewal.json"),
     ] {
         let event = std::fs::read_to_string(template::workspace().join("events").join(event))?;

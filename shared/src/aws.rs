@@ -71,6 +71,11 @@ impl Aws {
         }
     }
 
+    /// Where a local stack stands in for AWS, if one does.
+    pub fn endpoint(&self) -> Option<&str> {
+        self.endpoint.as_deref()
+    }
+
     /// A DynamoDB client. `AWS_ENDPOINT_URL_DYNAMODB` moves it alone.
     pub fn dynamodb(&self) -> aws_sdk_dynamodb::Client {
         self.dynamodb_over(self.http_client.clone())

@@ -215,6 +215,14 @@ pub fn api_token() -> Result<Option<Rotating>, ConfigError> {
     rotating("API_TOKEN_ARN", "API_TOKEN")
 }
 
+/// How many calls a second an import makes to I'mport at most: `IMPORT_CALLS_PER_SECOND`.
+pub fn import_rate() -> Result<u32, ConfigError> {
+    let rate = read("IMPORT_CALLS_PER_SECOND", "a number from 1 to 50", |value| {
+        value.parse().ok().filter(|calls| (1..=50).contains(calls))
+    })?;
+    Ok(rate.unwrap_or(5))
+}
+
 /// All that a use case needs: the table, I'mport, the policy, the system's clock.
 ///
 /// I'mport is at `IAMPORT_URL`, else where it is. Its credentials are in the secret `IMP_SECRET_ARN`, which is read at

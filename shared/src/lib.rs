@@ -7,7 +7,7 @@
 //! * [`store`]: DynamoDB records of subscriptions, charges and plans.
 //! * [`billing`]: the use cases, the only place where the three above meet.
 //!
-//! [`pages`] shows a buyer what they came to; [`events`] says what a write of the table means to the merchant.
+//! [`import`] reads what a merchant brings from elsewhere. [`pages`] shows a buyer what they came to; [`events`] says what a write of the table means to the merchant.
 //!
 //! Each function of the stack takes an event, runs one use case and answers.
 
@@ -19,6 +19,7 @@ pub mod config;
 pub mod events;
 pub mod iamport;
 pub mod ids;
+pub mod import;
 pub mod link;
 pub mod metrics;
 pub mod pages;

@@ -10,12 +10,13 @@ use std::pin::Pin;
 use aws_sdk_sqs::types::SendMessageBatchRequestEntry;
 use serde::{Deserialize, Serialize};
 
+use crate::import::ImportId;
 use crate::store::Due;
 
 /// A batch holds at most this many messages (SQS).
 pub const BATCH: usize = 10;
 
-/// What the queue carries to `charge`.
+/// What a queue carries: steps and hints to `charge`, imports to `import`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Message {
@@ -23,6 +24,17 @@ pub enum Message {
     Step(Due),
     /// I'mport said that something happened, and could not be asked at the time.
     Hint(Hint),
+    /// An import has rows that are not done.
+    Import(Turn),
+}
+
+/// An import goes on from where it was at a version.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Turn {
+    /// The import.
+    pub id: ImportId,
+    /// Its version: what makes this message another than the one before.
+    pub version: u64,
 }
 
 /// A webhook's word: which payment to ask I'mport about. Nothing in it is believed.
@@ -45,6 +57,8 @@ impl Message {
             Self::Step(due) => due.subscription.to_string(),
             // Apart from the steps, so that a hint that must wait doesn't hold up a charge.
             Self::Hint(hint) => format!("hint-{}", digest(&hint.imp_uid)),
+            // One group: imports come one at a time, so that the bound on calls to I'mport is one for all of them.
+            Self::Import(_) => "imports".to_owned(),
         }
     }
 
@@ -55,6 +69,7 @@ impl Message {
             Self::Hint(hint) => {
                 format!("hint-{}", digest(&format!("{} {} {}", hint.imp_uid, hint.merchant_uid, hint.mark)))
             }
+            Self::Import(turn) => format!("{}-{}", turn.id, turn.version),
         }
     }
 }

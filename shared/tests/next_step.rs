@@ -70,7 +70,7 @@ fn billing_key(subscription: &mut Subscription, now: Timestamp) {
     subscription.windows += 1;
     subscription.payment_method = Some(PaymentMethod {
         window: subscription.windows,
-        imp_uid: "imp_1".parse().unwrap(),
+        imp_uid: Some("imp_1".parse().unwrap()),
         provider: None,
         confirmed_at: now,
         broken: false,

@@ -134,6 +134,10 @@ async fn handle_message(app: &App, message: &SqsMessage, terms: Terms) -> bool {
                 return false;
             }
         },
+        Ok(Message::Import(turn)) => {
+            error!(message_id, import = %turn.id, outcome = "dropped", "an import on the queue of steps");
+            return true;
+        }
         Err(problem) => {
             // The text itself may be anything, and stays out of the log.
             error!(

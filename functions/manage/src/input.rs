@@ -30,21 +30,33 @@ pub(crate) fn idempotency_key(request: &Request) -> Result<Option<&str>, Problem
     }
 }
 
-/// The body.
-pub(crate) fn json<T: DeserializeOwned>(request: &Request) -> Result<T, Problem> {
+/// What the body is, without its parameters and in small letters.
+pub(crate) fn media(request: &Request) -> String {
     let kind = request.headers().get(header::CONTENT_TYPE).and_then(|kind| kind.to_str().ok()).unwrap_or_default();
-    let media = kind.split(';').next().unwrap_or_default().trim();
-    if !media.eq_ignore_ascii_case("application/json") {
+    kind.split(';').next().unwrap_or_default().trim().to_ascii_lowercase()
+}
+
+/// The body, where it isn't longer than `most`.
+pub(crate) fn body(request: &Request, most: usize) -> Result<&[u8], Problem> {
+    let body: &[u8] = request.body();
+    match body.len() <= most {
+        true => Ok(body),
+        false => Err(Problem::new(StatusCode::PAYLOAD_TOO_LARGE, format!("the body must be at most {most} bytes"))),
+    }
+}
+
+/// The body, as JSON.
+pub(crate) fn json<T: DeserializeOwned>(request: &Request) -> Result<T, Problem> {
+    json_of(request, LONGEST_BODY)
+}
+
+/// The body, as JSON of at most so many bytes.
+pub(crate) fn json_of<T: DeserializeOwned>(request: &Request, most: usize) -> Result<T, Problem> {
+    if media(request) != "application/json" {
         let detail = "the body must be JSON. Send it with Content-Type: application/json";
         return Err(Problem::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, detail));
     }
-    let body: &[u8] = request.body();
-    if body.len() > LONGEST_BODY {
-        return Err(Problem::new(
-            StatusCode::PAYLOAD_TOO_LARGE,
-            format!("the body must be at most {LONGEST_BODY} bytes"),
-        ));
-    }
+    let body = body(request, most)?;
     let mut source = serde_json::Deserializer::from_slice(body);
     let value = serde_path_to_error::deserialize(&mut source).map_err(|error| {
         let path = error.path().to_string();

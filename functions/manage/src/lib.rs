@@ -7,6 +7,7 @@ mod charges;
 mod charging;
 mod commands;
 mod customers;
+mod imports;
 mod input;
 mod list;
 mod my;
@@ -23,6 +24,7 @@ use lambda_http::{Body, Request, Response};
 use maedal::billing::{Billing, Opened};
 use maedal::config::Site;
 use maedal::link::Links;
+use maedal::queue::Queue;
 use maedal::store::Key;
 use maedal::subscription::{Command, PlanId, Subscription, SubscriptionId};
 use serde::Serialize;
@@ -40,6 +42,8 @@ pub struct App {
     pub site: Site,
     /// Links to the buyer's own page.
     pub links: Arc<Links>,
+    /// Where imports are worked on.
+    pub imports: Arc<dyn Queue>,
     /// The token of callers whose signature API Gateway hasn't checked; none where it checks everybody's.
     pub token: Option<Arc<ApiToken>>,
 }
@@ -82,6 +86,9 @@ async fn route(app: &App, request: &Request) -> Result<Response<Body>, Problem> 
         Operation::EraseCustomer => customers::erase(app, id).await,
         Operation::ListReviews => reviews::list(app, request).await,
         Operation::Repair => reviews::repair(app, id, request).await,
+        Operation::BeginImport => imports::begin(app, request).await,
+        Operation::GetImport => imports::show(app, id).await,
+        Operation::ListRefusedRows => imports::refused(app, id, request).await,
     }
 }
 

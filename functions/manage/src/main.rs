@@ -4,6 +4,8 @@ use std::convert::Infallible;
 use std::sync::Arc;
 
 use lambda_http::service_fn;
+use maedal::aws::Aws;
+use maedal::queue::Sqs;
 use maedal::{config, telemetry};
 use manage::{ApiToken, App, handle};
 
@@ -14,6 +16,7 @@ async fn main() -> Result<(), lambda_http::Error> {
         billing: Arc::new(config::billing_without_iamport()?),
         site: config::site()?,
         links: Arc::new(config::links()?),
+        imports: Arc::new(Sqs::new(Aws::from_env()?.sqs(), config::needed("IMPORT_QUEUE_URL")?)),
         token: config::api_token()?.map(|token| Arc::new(ApiToken::new(token))),
     };
     app.billing.warm_up_table().await;

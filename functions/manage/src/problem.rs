@@ -2,7 +2,7 @@
 
 use lambda_http::http::{HeaderName, HeaderValue, StatusCode, header};
 use lambda_http::{Body, Response};
-use maedal::billing::{CommandError, OpenError, PutPlanError, RefundError};
+use maedal::billing::{BeginError, CommandError, OpenError, PutPlanError, RefundError};
 use maedal::rotating::SecretError;
 use maedal::store::StoreError;
 use maedal::subscription::{InvalidField, Refused};
@@ -72,6 +72,14 @@ impl Problem {
         }
     }
 
+    /// Not now. `detail` says what to do.
+    pub(crate) fn unavailable(detail: &str) -> Self {
+        Self {
+            header: Some(Box::new((header::RETRY_AFTER, RETRY_AFTER.to_owned()))),
+            ..Self::new(StatusCode::SERVICE_UNAVAILABLE, detail)
+        }
+    }
+
     fn of(mut self, field: impl Into<String>, rule: &str) -> Self {
         let field = field.into();
         self.detail = format!("{field}: {rule}");
@@ -109,13 +117,9 @@ impl From<StoreError> for Problem {
     fn from(error: StoreError) -> Self {
         error!(%error, "the table could not do what the merchant asked for");
         match error {
-            StoreError::Conflict { .. } | StoreError::Unavailable { .. } => Self {
-                header: Some(Box::new((header::RETRY_AFTER, RETRY_AFTER.to_owned()))),
-                ..Self::new(
-                    StatusCode::SERVICE_UNAVAILABLE,
-                    "the table can't do this now. Send the same request again, with its Idempotency-Key",
-                )
-            },
+            StoreError::Conflict { .. } | StoreError::Unavailable { .. } => {
+                Self::unavailable("the table can't do this now. Send the same request again, with its Idempotency-Key")
+            }
             StoreError::Defect { .. } => {
                 Self::new(StatusCode::INTERNAL_SERVER_ERROR, "this is a defect of ours; the log says more")
             }
@@ -126,13 +130,7 @@ impl From<StoreError> for Problem {
 impl From<SecretError> for Problem {
     fn from(error: SecretError) -> Self {
         error!(%error, "a secret could not be read");
-        Self {
-            header: Some(Box::new((header::RETRY_AFTER, RETRY_AFTER.to_owned()))),
-            ..Self::new(
-                StatusCode::SERVICE_UNAVAILABLE,
-                "a secret of ours can't be read now. Send the same request again",
-            )
-        }
+        Self::unavailable("a secret of ours can't be read now. Send the same request again")
     }
 }
 
@@ -163,6 +161,16 @@ impl From<RefundError> for Problem {
             RefundError::UnknownCharge => {
                 Self::not_found("the subscription has no such charge. GET its charges lists them")
             }
+        }
+    }
+}
+
+impl From<BeginError> for Problem {
+    fn from(error: BeginError) -> Self {
+        match error {
+            BeginError::Invalid(invalid) => invalid.into(),
+            BeginError::KeyReused => Self::new(StatusCode::CONFLICT, "").of("Idempotency-Key", &error.to_string()),
+            BeginError::Store(error) => error.into(),
         }
     }
 }

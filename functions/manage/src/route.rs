@@ -53,6 +53,12 @@ pub enum Operation {
     ListReviews,
     /// Decide what becomes of it.
     Repair,
+    /// Bring subscriptions from elsewhere.
+    BeginImport,
+    /// How far an import has come.
+    GetImport,
+    /// The rows that it did not take, and why.
+    ListRefusedRows,
 }
 
 /// A method and a path template: an operation.
@@ -95,6 +101,9 @@ pub const ROUTES: &[Route] = &[
     route("DELETE", "/v1/customers/{customer_id}/data", Operation::EraseCustomer),
     route("GET", "/v1/reviews", Operation::ListReviews),
     route("POST", "/v1/subscriptions/{id}/repair", Operation::Repair),
+    route("POST", "/v1/imports", Operation::BeginImport),
+    route("GET", "/v1/imports/{import}", Operation::GetImport),
+    route("GET", "/v1/imports/{import}/refused", Operation::ListRefusedRows),
 ];
 
 /// The operation that a request asks for, and its path's parameters in order. A stage or a mapped base path may stand in
@@ -111,7 +120,7 @@ pub(crate) fn find<'p>(method: &Method, path: &'p str) -> Result<(Operation, Vec
     }
     match allow.is_empty() {
         true => Err(Problem::not_found(
-            "nothing is at this path. The API is under /v1: plans, checkout-sessions, subscriptions, charging",
+            "nothing is at this path. The API is under /v1: plans, checkout-sessions, subscriptions, charging, imports",
         )),
         false => Err(Problem::wrong_method(allow.join(", "))),
     }

@@ -11,7 +11,8 @@ use serde_json::{Value, json};
 use stack::{Error, text};
 
 async fn app() -> Result<App, Error> {
-    Ok(App { billing: stack::billing().await?, site: stack::site(), links: stack::links(), token: None })
+    let imports = Arc::new(stack::Sent::default());
+    Ok(App { billing: stack::billing().await?, site: stack::site(), links: stack::links(), imports, token: None })
 }
 
 async fn send(app: &App, method: Method, path: &str, key: Option<&str>, body: &str) -> Result<Response<Body>, Error> {
@@ -75,6 +76,10 @@ async fn every_sample_event_gets_its_answer() -> Result<(), Error> {
         ("erase-customer", 200),
         ("list-reviews", 200),
         ("repair-what-is-whole", 409),
+        ("begin-import", 202),
+        ("begin-import-again", 202),
+        ("get-import", 404),
+        ("list-refused-rows", 404),
     ];
     let mut events = stack::events("manage")?;
     events.sort_by_key(|(name, _)| expected.iter().position(|(known, _)| *name == format!("{known}.json")));

@@ -71,7 +71,7 @@ impl Billing {
         };
         let mismatch = Ok(Confirmation::Refused(Refusal::Mismatch));
         let (Ok(imp_uid), Some(Ok(customer_uid))) =
-            (payment.imp_uid.parse(), payment.customer_uid.as_ref().map(|uid| uid.parse()))
+            (payment.imp_uid.parse::<ImpUid>(), payment.customer_uid.as_ref().map(|uid| uid.parse()))
         else {
             return mismatch;
         };
@@ -93,7 +93,7 @@ impl Billing {
         let now = self.now();
         let method = PaymentMethod {
             window: number,
-            imp_uid,
+            imp_uid: Some(imp_uid),
             provider: payment.pg_provider.clone().filter(|provider| provider.len() <= 40),
             confirmed_at: now,
             broken: false,
@@ -102,7 +102,7 @@ impl Billing {
         match self.store.confirm(name.subscription, &customer_uid, &method, now).await {
             Ok(mut subscription) => {
                 self.list_past_due(&mut subscription).await?;
-                info!(merchant_uid = %name, imp_uid = %method.imp_uid, outcome = "billing key", "billing key recorded");
+                info!(merchant_uid = %name, imp_uid = %payment.imp_uid, outcome = "billing key", "billing key recorded");
                 Ok(Confirmation::Confirmed(Box::new(subscription)))
             }
             Err(Taken::Store(error)) => Err(error),

@@ -82,22 +82,7 @@ impl CheckoutRequest {
     fn check(&self) -> Result<(), InvalidField> {
         url("success_url", self.success_url.as_deref())?;
         url("cancel_url", self.cancel_url.as_deref())?;
-        // The limits of I'mport's window and charge (PortOne V1 OpenAPI).
-        text("buyer.name", self.buyer.name.as_deref(), 16)?;
-        text("buyer.email", self.buyer.email.as_deref(), 64)?;
-        text("buyer.tel", self.buyer.tel.as_deref(), 16)?;
-        text("buyer.addr", self.buyer.addr.as_deref(), 128)?;
-        text("buyer.postcode", self.buyer.postcode.as_deref(), 8)
-    }
-}
-
-fn text(field: &'static str, value: Option<&str>, most: usize) -> Result<(), InvalidField> {
-    let fits = |value: &str| value.chars().count() <= most && !value.chars().any(char::is_control);
-    match value {
-        Some(value) if !fits(value) => {
-            Err(InvalidField::new(field, format!("at most {most} characters, without control characters")))
-        }
-        Some(_) | None => Ok(()),
+        self.buyer.check()
     }
 }
 

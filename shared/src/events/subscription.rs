@@ -102,8 +102,9 @@ pub struct NextCharge {
 /// A billing key.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct PaymentMethodFacts {
-    /// I'mport's name for the issuance.
-    pub imp_uid: ImpUid,
+    /// I'mport's name for the issuance; none where the key was imported.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub imp_uid: Option<ImpUid>,
     /// The gateway behind it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub provider: Option<String>,

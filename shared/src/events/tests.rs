@@ -37,7 +37,7 @@ fn opened() -> Subscription {
 fn method(window: u32) -> PaymentMethod {
     PaymentMethod {
         window,
-        imp_uid: format!("imp_{window:012}").parse().unwrap(),
+        imp_uid: Some(format!("imp_{window:012}").parse().unwrap()),
         provider: Some("chai".into()),
         confirmed_at: at(1),
         broken: false,

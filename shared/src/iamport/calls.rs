@@ -174,6 +174,18 @@ impl Iamport {
         })
     }
 
+    /// Those of several billing keys that I'mport shows. One that it doesn't show needn't be missing: ask for it alone.
+    pub async fn billing_keys(&self, customer_uids: &[&CustomerUid]) -> Result<Vec<BillingKey>, CallError> {
+        let asked: Vec<_> =
+            customer_uids.iter().map(|uid| format!("customer_uid[]={}", encode(uid.as_str()))).collect();
+        let path = format!("/subscribe/customers?{}", asked.join("&").replace("[]", "%5B%5D"));
+        Ok(match self.get::<Vec<Value>>(&path).await? {
+            // A key of a kind that we don't know hides no other.
+            Answer::Done(keys) => keys.into_iter().filter_map(|key| serde_json::from_value(key).ok()).collect(),
+            Answer::Refused { .. } | Answer::NotFound { .. } => Vec::new(),
+        })
+    }
+
     /// Deletes a billing key for good; `None` where I'mport did not, most often because there was none.
     pub async fn delete_billing_key(
         &self,

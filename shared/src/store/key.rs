@@ -15,9 +15,13 @@
 //! | how far reconciling is | `RECONCILE` | `RUN` |
 //! | the kill switch | `SWITCH` | `CHARGING` |
 //! | answer to an Idempotency-Key | `IDEMPOTENCY#{operation}#{key}` | `ANSWER` |
+//! | import | `IMPORT#{id}` | `IMPORT` |
+//! | rows that came with its request | `IMPORT#{id}` | `ROWS` |
+//! | row that it refused | `IMPORT#{id}` | `REFUSED#{line}` |
 
 use aws_sdk_dynamodb::types::AttributeValue;
 
+use crate::import::ImportId;
 use crate::subscription::{Charge, CustomerUid, PlanId, SubscriptionId};
 
 use super::Item;
@@ -39,6 +43,8 @@ pub const CHARGE: &str = "CHARGE#";
 pub const AUDIT: &str = "AUDIT#";
 /// What all findings' sort keys begin with.
 pub const FINDING: &str = "FINDING#";
+/// What the sort keys of the rows that an import refused begin with.
+pub const REFUSED: &str = "REFUSED#";
 /// What all refunds' sort keys begin with.
 pub const REFUND: &str = "REFUND#";
 
@@ -117,6 +123,21 @@ impl Key {
     /// The answer that an `Idempotency-Key` got.
     pub fn idempotency(operation: &str, key: &str) -> Self {
         Self::new(format!("IDEMPOTENCY#{operation}#{key}"), "ANSWER")
+    }
+
+    /// An import.
+    pub fn import(id: ImportId) -> Self {
+        Self::new(format!("IMPORT#{id}"), "IMPORT")
+    }
+
+    /// The rows that came with an import's request.
+    pub fn import_rows(id: ImportId) -> Self {
+        Self::new(format!("IMPORT#{id}"), "ROWS")
+    }
+
+    /// A row that an import refused.
+    pub fn refused_row(id: ImportId, line: u64) -> Self {
+        Self::new(format!("IMPORT#{id}"), format!("{REFUSED}{line:012}"))
     }
 
     /// The subscription that this key belongs to, where it is one's.

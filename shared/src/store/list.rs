@@ -79,8 +79,14 @@ impl Store {
     /// Up to a hundred subscriptions by id.
     async fn subscriptions(&self, ids: &[SubscriptionId]) -> Result<HashMap<SubscriptionId, Subscription>, StoreError> {
         const TASK: &str = "read subscriptions";
-        let mut found = HashMap::new();
-        let mut keys: Vec<Item> = ids.iter().map(|id| Key::subscription(*id).item()).collect();
+        let keys = ids.iter().map(|id| Key::subscription(*id).item()).collect();
+        let found = self.items(keys, TASK).await?.into_iter().map(|item| from_item(item, TASK));
+        found.map(|found| found.map(|found| (found.id, found))).collect()
+    }
+
+    /// Up to a hundred items by key, those that are there.
+    pub(super) async fn items(&self, mut keys: Vec<Item>, task: &'static str) -> Result<Vec<Item>, StoreError> {
+        let mut found = Vec::new();
         while !keys.is_empty() {
             let wanted = KeysAndAttributes::builder()
                 .set_keys(Some(keys))
@@ -98,18 +104,15 @@ impl Store {
                 Ok(page) => page,
                 Err(e) => {
                     self.meter.failed();
-                    return Err(StoreError::from_sdk(TASK, &e));
+                    return Err(StoreError::from_sdk(task, &e));
                 }
             };
             self.meter.read(page.consumed_capacity());
             let items = page.responses.unwrap_or_default().remove(&self.table).unwrap_or_default();
             if items.is_empty() && page.unprocessed_keys.as_ref().is_some_and(|left| !left.is_empty()) {
-                return Err(StoreError::Unavailable { task: TASK, reason: "no item was read".to_owned() });
+                return Err(StoreError::Unavailable { task, reason: "no item was read".to_owned() });
             }
-            for item in items {
-                let subscription = from_item(item, TASK)?;
-                found.insert(subscription.id, subscription);
-            }
+            found.extend(items);
             let mut left = page.unprocessed_keys.unwrap_or_default();
             keys = left.remove(&self.table).map(|left| left.keys).unwrap_or_default();
         }

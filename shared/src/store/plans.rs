@@ -25,6 +25,13 @@ impl Store {
         item.map(|item| serde_dynamo::from_item(item).map_err(|e| StoreError::corrupt(TASK, &e))).transpose()
     }
 
+    /// A version of a plan.
+    pub async fn plan_version(&self, id: &PlanId, version: u32) -> Result<Option<Plan>, StoreError> {
+        const TASK: &str = "read a version of a plan";
+        let item = self.get(&Key::plan_version(id, version), TASK).await?;
+        item.map(|item| serde_dynamo::from_item(item).map_err(|e| StoreError::corrupt(TASK, &e))).transpose()
+    }
+
     /// All plans that are sold now, by id.
     pub async fn plans(&self) -> Result<Vec<Plan>, StoreError> {
         const TASK: &str = "list the plans";

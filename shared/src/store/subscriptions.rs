@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 use super::{Item, Key, Store, StoreError, n, s};
 use crate::subscription::step::{BREAKER_SPAN, WINDOW_LOOK};
 use crate::subscription::{
-    CLAIMS_A_DAY, CustomerUid, Intent, PaymentMethod, Policy, Status, Subscription, SubscriptionId,
+    CLAIMS_A_DAY, CustomerUid, Intent, InvalidField, PaymentMethod, Policy, Status, Subscription, SubscriptionId,
 };
 
 /// When a buyer's data was erased.
@@ -39,6 +39,25 @@ pub struct Buyer {
     /// At most 8.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub postcode: Option<String>,
+}
+
+impl Buyer {
+    /// The first field that can't be as it is, by the limits of I'mport's window and charge (PortOne V1 OpenAPI).
+    pub fn check(&self) -> Result<(), InvalidField> {
+        for (field, value, most) in [
+            ("buyer.name", &self.name, 16),
+            ("buyer.email", &self.email, 64),
+            ("buyer.tel", &self.tel, 16),
+            ("buyer.addr", &self.addr, 128),
+            ("buyer.postcode", &self.postcode, 8),
+        ] {
+            let fits = |value: &String| value.chars().count() <= most && !value.chars().any(char::is_control);
+            if !value.as_ref().is_none_or(fits) {
+                return Err(InvalidField::new(field, format!("at most {most} characters, without control characters")));
+            }
+        }
+        Ok(())
+    }
 }
 
 /// A request that may come again, and the answer that its repeats get.

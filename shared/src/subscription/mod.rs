@@ -228,8 +228,9 @@ impl Checkout {
 pub struct PaymentMethod {
     /// The opening of the window that issued it.
     pub window: u32,
-    /// I'mport's name for the issuance.
-    pub imp_uid: ImpUid,
+    /// I'mport's name for the issuance; none where the key was issued elsewhere, and imported.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub imp_uid: Option<ImpUid>,
     /// The gateway behind it, in I'mport's words (`chai`, `kakaopay`).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub provider: Option<String>,
@@ -318,6 +319,17 @@ impl Subscription {
         checkout: Checkout,
         now: Timestamp,
     ) -> Self {
+        Self { checkout: Some(checkout), ..Self::blank(id, customer_id, customer_uid, plan, now) }
+    }
+
+    /// One that nothing has happened to yet, and without a way to the payment window.
+    pub(crate) fn blank(
+        id: SubscriptionId,
+        customer_id: CustomerId,
+        customer_uid: CustomerUid,
+        plan: Plan,
+        now: Timestamp,
+    ) -> Self {
         Self {
             id,
             version: 1,
@@ -326,7 +338,7 @@ impl Subscription {
             customer_uid,
             plan,
             created_at: now,
-            checkout: Some(checkout),
+            checkout: None,
             windows: 0,
             window_opened_at: None,
             payment_method: None,

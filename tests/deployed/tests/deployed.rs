@@ -48,6 +48,8 @@ async fn a_deployed_stack_charges_renews_gives_back_and_tells() -> Result<()> {
     a_first_charge_that_is_paid_after_all(&stack).await?;
     step("a session that nobody finishes");
     a_session_that_expires(&stack).await?;
+    step("an import, of rows and of a file");
+    an_import(&stack).await?;
     step("every sample event");
     every_sample_event_is_answered(&stack).await?;
     step("permissions");
@@ -231,6 +233,32 @@ async fn a_session_that_expires(stack: &Stack) -> Result<()> {
         .await
 }
 
+async fn an_import(stack: &Stack) -> Result<()> {
+    let row = |uid: &str| json!({ "customer_uid": uid, "plan": "daily", "next_charge": "2026-12-23", "paused": true });
+    for uid in ["brought-1", "brought-2"] {
+        stack.iamport().seed_key(uid, jiff::Timestamp::now());
+    }
+    let file = format!("/{}/rows.jsonl", stack.names.physical("ImportBucket")?);
+    stack.aws.rest("s3", Method::PUT, &file, &row("brought-2")).await?;
+    for (asked, expected) in [
+        (json!({ "rows": [row("brought-1"), row("nobody")] }), [1, 1]),
+        (json!({ "file": "rows.jsonl" }), [1, 0]),
+        (json!({ "file": "missing.jsonl" }), [0, 0]),
+    ] {
+        let begun = stack.shop.ask(Method::POST, "/v1/imports", &asked).await?;
+        let path = format!("/v1/imports/{}", begun["id"].as_str().unwrap());
+        stack
+            .until("the import", async || {
+                let shown = stack.shop.ask(Method::GET, &path, &Value::Null).await?;
+                let rows = ["accepted", "refused"].map(|name| shown["rows"][name].as_u64().unwrap_or_default());
+                let over = shown["status"] == "done" || shown["status"] == "failed";
+                Ok(if over && rows == expected { Ok(()) } else { Err(shown.to_string()) })
+            })
+            .await?;
+    }
+    Ok(())
+}
+
 async fn every_sample_event_is_answered(stack: &Stack) -> Result<()> {
     let events = template::workspace().join("events");
     for (name, id) in stack.template.functions() {
@@ -262,6 +290,7 @@ async fn without_a_permission_a_function_fails(stack: &Stack) -> Result<()> {
         ("Manage", "dynamodb:Query", "manage/list-plans.json"),
         ("Reconcile", "dynamodb:GetItem", "reconcile/scheduler.json"),
         ("Notify", "events:PutEvents", "notify/renewal.json"),
+        ("Import", "dynamodb:GetItem", "import/turn.json"),
     ] {
         let event = std::fs::read_to_string(template::workspace().join("events").join(event))?;
         let event: Value = serde_json::from_str(&event)?;

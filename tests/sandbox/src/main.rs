@@ -22,6 +22,9 @@ struct Arguments {
     /// Keep the table in this file; else in memory. (What I'mport has is never kept: billing keys end with the sandbox.)
     #[arg(long, value_name = "FILE")]
     data: Option<PathBuf>,
+    /// The import bucket: a folder that is there. Without it, rows can come with the request only.
+    #[arg(long, value_name = "FOLDER")]
+    imports: Option<PathBuf>,
     #[command(subcommand)]
     command: Option<Command>,
 }
@@ -52,7 +55,7 @@ enum Command {
 async fn main() -> ExitCode {
     let arguments = Arguments::parse();
     let done = match arguments.command {
-        None => serve(arguments.port, arguments.data).await,
+        None => serve(arguments.port, arguments.data, arguments.imports).await,
         Some(Command::Play { months, subscribers, seed, calm, json }) => {
             live(Life { months, subscribers, seed, faults: !calm }, json).await
         }
@@ -65,9 +68,16 @@ async fn main() -> ExitCode {
 
 type Problem = Box<dyn std::error::Error>;
 
-async fn serve(port: u16, data: Option<PathBuf>) -> Result<ExitCode, Problem> {
-    let options =
-        Options { port: Some(port), data, seed: None, show_events: true, keep_journal: true, ..Options::default() };
+async fn serve(port: u16, data: Option<PathBuf>, imports: Option<PathBuf>) -> Result<ExitCode, Problem> {
+    let options = Options {
+        port: Some(port),
+        data,
+        imports,
+        seed: None,
+        show_events: true,
+        keep_journal: true,
+        ..Options::default()
+    };
     let stack = Stack::start(options, console::router).await?;
     stock_the_shop(&stack).await?;
     println!("Open {}/ : the console. Subscribe in its shop, then let the clock leap.", stack.url);

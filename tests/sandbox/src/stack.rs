@@ -8,12 +8,12 @@ use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use aws_lambda_events::sqs::{SqsEvent, SqsMessage};
+use aws_lambda_events::sqs::{SqsBatchResponse, SqsEvent, SqsMessage};
 use dynoxide::actions::create_table::StreamSpecification;
 use dynoxide::actions::update_table::UpdateTableRequest;
 use jiff::Timestamp;
 use maedal::aws::Aws;
-use maedal::billing::{Billing, Dispatched};
+use maedal::billing::{Billing, Dispatched, Pace};
 use maedal::clock::{Clock, TestClock};
 use maedal::config::{Channel, Site};
 use maedal::events::DomainEvent;
@@ -23,6 +23,9 @@ use maedal::link::Links;
 use maedal::rotating::Rotating;
 use maedal::store::{Store, StoreError, table};
 use maedal::subscription::Policy;
+use object_store::ObjectStore;
+use object_store::local::LocalFileSystem;
+use object_store::memory::InMemory;
 use simulator::{Config, Simulator, WebhookFormat};
 use tokio::net::TcpListener;
 use tokio::task::JoinSet;
@@ -59,6 +62,8 @@ pub struct Options {
     pub webhook_format: WebhookFormat,
     /// Whether I'mport's webhooks leave by themselves; else [`Parts::deliver_webhooks`] sends them.
     pub webhooks_by_themselves: bool,
+    /// The import bucket: a folder; in memory without it.
+    pub imports: Option<PathBuf>,
     /// Whether each event is printed as it leaves.
     pub show_events: bool,
     /// Whether what is asked of I'mport is kept, for the console.
@@ -75,6 +80,7 @@ impl Default for Options {
             policy: Policy::default(),
             webhook_format: WebhookFormat::Json,
             webhooks_by_themselves: false,
+            imports: None,
             show_events: false,
             keep_journal: false,
         }
@@ -86,7 +92,7 @@ impl Default for Options {
 pub enum StartError {
     /// A port is taken.
     Port(u16, std::io::Error),
-    /// The file can't be used.
+    /// The file, or the folder, can't be used.
     Data(PathBuf, String),
     /// The table could not be made.
     Table(StoreError),
@@ -102,7 +108,7 @@ impl std::fmt::Display for StartError {
                 "port {port} on 127.0.0.1 can't be used ({e}). Choose others with --port, for example --port 9100"
             ),
             Self::Data(path, e) => {
-                write!(f, "{} can't be used as the table's file ({e}). Choose another with --data", path.display())
+                write!(f, "{} can't be used ({e}). Choose another", path.display())
             }
             Self::Table(e) => e.fmt(f),
             Self::LinkKey => f.write_str("the key that links are signed with is too short"),
@@ -143,6 +149,10 @@ pub struct Parts {
     pub reconcile: reconcile::App,
     /// What is between them.
     pub queue: Arc<LocalQueue>,
+    /// `import`.
+    pub import: import::App,
+    /// Its turns.
+    pub imports: Arc<LocalQueue>,
     /// The table's stream, `notify` and the bus.
     pub outbox: Outbox,
     /// Where the HTTP API is.
@@ -233,10 +243,18 @@ impl Stack {
         let key = Rotating::fixed(&key).ok_or(StartError::LinkKey)?;
         let links = Arc::new(Links::new(key));
         let queue = Arc::new(LocalQueue::new(clock.clone()));
+        let imports = Arc::new(LocalQueue::new(clock.clone()));
+        let bucket = bucket(options.imports)?;
         let functions = Functions {
             checkout: Arc::new(checkout::App { billing: billing.clone(), site: site.clone(), links: links.clone() }),
             complete: Arc::new(complete::App { billing: billing.clone(), site: site.clone() }),
-            manage: Arc::new(manage::App { billing: billing.clone(), site, links, token: None }),
+            manage: Arc::new(manage::App {
+                billing: billing.clone(),
+                site,
+                links,
+                imports: imports.clone(),
+                token: None,
+            }),
             webhook: Arc::new(webhook::App {
                 billing: billing.clone(),
                 queue: queue.clone(),
@@ -254,6 +272,15 @@ impl Stack {
             charge: charge::App { billing: billing.clone() },
             reconcile,
             reconciled_at: Mutex::new(clock.now()),
+            import: import::App {
+                billing: billing.clone(),
+                bucket,
+                queue: imports.clone(),
+                // The simulator takes any number of calls.
+                pace: Pace::a_second(0),
+                budget: Duration::from_secs(90),
+            },
+            imports,
             clock,
             billing,
             functions,
@@ -348,9 +375,16 @@ impl Parts {
             return batch;
         }
         let response = charge::handle(&self.charge, sqs_event(&batch), CHARGE_TIME).await;
-        let failed: BTreeSet<String> = response.batch_item_failures.into_iter().map(|f| f.item_identifier).collect();
-        self.queue.settle(&batch, &failed);
+        self.queue.settle(&batch, &failed(response));
         batch
+    }
+
+    /// Hands one turn of an import to `import`. Returns whether there was one in sight.
+    pub async fn import_turn(&self) -> bool {
+        let batch = self.imports.receive(1);
+        let response = import::handle(&self.import, sqs_event(&batch)).await;
+        self.imports.settle(&batch, &failed(response));
+        !batch.is_empty()
     }
 
     /// The domain events that have left so far, in order.
@@ -372,6 +406,7 @@ impl Parts {
         while !self.charge_batch().await.is_empty() {}
         self.deliver_webhooks().await;
         while !self.charge_batch().await.is_empty() {}
+        while self.import_turn().await {}
         Ok(())
     }
 
@@ -384,6 +419,19 @@ impl Parts {
         next.extend(self.iamport().next_happening());
         next.extend(self.due.first(TABLE)?);
         Ok(next.into_iter().min())
+    }
+}
+
+fn failed(response: SqsBatchResponse) -> BTreeSet<String> {
+    response.batch_item_failures.into_iter().map(|failure| failure.item_identifier).collect()
+}
+
+/// The import bucket.
+fn bucket(folder: Option<PathBuf>) -> Result<Arc<dyn ObjectStore>, StartError> {
+    let Some(folder) = folder else { return Ok(Arc::new(InMemory::new())) };
+    match LocalFileSystem::new_with_prefix(&folder) {
+        Ok(files) => Ok(Arc::new(files)),
+        Err(problem) => Err(StartError::Data(folder, problem.to_string())),
     }
 }
 

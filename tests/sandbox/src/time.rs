@@ -140,6 +140,7 @@ impl Parts {
                     eprintln!("{problem}");
                 }
                 while !self.charge_batch().await.is_empty() {}
+                while self.import_turn().await {}
                 self.events().await;
             }
         };

@@ -12,22 +12,26 @@ use serde_json::Value;
 use template::{Template, workspace};
 
 /// A `*` that can't be narrower, and why.
-const STARS: [(&str, &str, &str); 3] = [
+const STARS: [(&str, &str, &str); 4] = [
     ("xray:PutTraceSegments", "*", "X-Ray has no resources"),
     ("xray:PutTelemetryRecords", "*", "X-Ray has no resources"),
     ("dynamodb:ListStreams", "${Table.Arn}/stream/*", "it lists all streams of a table"),
+    ("s3:GetObject", "${ImportBucket.Arn}/*", "files have any name"),
 ];
 
 /// A variable that a deployed function doesn't have, and why.
-const LOCAL_ONLY: [(&str, &str); 4] = [
+const LOCAL_ONLY: [(&str, &str); 5] = [
     ("API_TOKEN", "deployed functions read API_TOKEN_ARN instead"),
     ("LINK_SECRET", "deployed functions read LINK_SECRET_ARN instead"),
     ("IMP_KEY", "deployed functions read IMP_SECRET_ARN instead"),
     ("IMP_SECRET", "deployed functions read IMP_SECRET_ARN instead"),
+    ("IMPORT_FOLDER", "deployed functions read IMPORT_BUCKET instead"),
 ];
 
 /// The functions that speak to I'mport.
-const WITH_SECRET: [&str; 4] = ["charge", "complete", "reconcile", "webhook"];
+const WITH_SECRET: [&str; 5] = ["charge", "complete", "import", "reconcile", "webhook"];
+/// Those of them that carry out the steps of a subscription.
+const WITH_STEPS: [&str; 4] = ["charge", "complete", "reconcile", "webhook"];
 /// Those who sign the links to the buyer's own page, and open them.
 const WITH_LINKS: [&str; 2] = ["checkout", "manage"];
 
@@ -206,7 +210,7 @@ fn no_permission_is_wider_than_it_can_be() {
 fn each_function_may_do_this_and_nothing_else() {
     let template = Template::read();
     let steps = ["GetItem Table", "PutItem Table", "Query Table", "UpdateItem Table"];
-    let expected: [(&str, &[&str]); 8] = [
+    let expected: [(&str, &[&str]); 9] = [
         (
             "charge",
             &[
@@ -225,6 +229,21 @@ fn each_function_may_do_this_and_nothing_else() {
         ("complete", &["GetSecretValue Secret.Id"]),
         ("dispatch", &["GetItem Table", "Query ${Table}/index/due", "SendMessage Queue"]),
         (
+            "import",
+            &[
+                "BatchGetItem Table",
+                "ChangeMessageVisibility ImportQueue",
+                "DeleteMessage ImportQueue",
+                "GetItem Table",
+                "GetObject ${ImportBucket}/*",
+                "GetQueueAttributes ImportQueue",
+                "GetSecretValue Secret.Id",
+                "PutItem Table",
+                "ReceiveMessage ImportQueue",
+                "SendMessage ImportQueue",
+            ],
+        ),
+        (
             "manage",
             &[
                 "BatchGetItem Table",
@@ -235,6 +254,7 @@ fn each_function_may_do_this_and_nothing_else() {
                 "Query Table",
                 "Query ${Table}/index/by_customer",
                 "Query ${Table}/index/by_state",
+                "SendMessage ImportQueue",
             ],
         ),
         (
@@ -263,7 +283,7 @@ fn each_function_may_do_this_and_nothing_else() {
                 format!("{action} {}", permission.resource.replace(".Arn", ""))
             })
             .collect();
-        let common = if WITH_SECRET.contains(&name) { steps.as_slice() } else { &[] };
+        let common = if WITH_STEPS.contains(&name) { steps.as_slice() } else { &[] };
         let expected: BTreeSet<String> = own.iter().chain(common).map(|may| (*may).to_owned()).collect();
         assert_eq!(may, expected, "{name}");
     }
@@ -284,6 +304,19 @@ fn the_queue_waits_for_charge_and_outlives_an_outage_of_hours() {
     assert_eq!(template.properties(dead_letters)["FifoQueue"], true);
     let source = &charge["Events"]["Steps"]["Properties"];
     assert_eq!(source["FunctionResponseTypes"][0], "ReportBatchItemFailures");
+}
+
+#[test]
+fn an_import_has_its_time_and_nobody_reads_its_files_from_outside() {
+    let template = Template::read();
+    let (queue, import) = (template.properties("ImportQueue"), template.properties("Import"));
+    let (visibility, timeout) = (queue["VisibilityTimeout"].as_i64().unwrap(), import["Timeout"].as_i64().unwrap());
+    assert!(visibility >= 6 * timeout, "{visibility} is less than six times {timeout}");
+    assert_eq!(import["Events"]["Turns"]["Properties"]["FunctionResponseTypes"][0], "ReportBatchItemFailures");
+    let bucket = template.properties("ImportBucket");
+    let closed = bucket["PublicAccessBlockConfiguration"].as_object().unwrap();
+    assert_eq!((closed.len(), closed.values().all(|blocked| *blocked == true)), (4, true));
+    assert!(bucket["LifecycleConfiguration"]["Rules"][0]["ExpirationInDays"].is_i64());
 }
 
 #[test]

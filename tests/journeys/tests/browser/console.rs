@@ -108,7 +108,9 @@ async fn every_call_of_the_api_can_be_copied_and_sent() {
     browser.click("#curl summary").await;
     let lines = browser.run("return [...document.querySelectorAll('#curl pre')].map((line) => line.textContent)").await;
     let lines: Vec<&str> = lines.as_array().unwrap().iter().filter_map(|line| line.as_str()).collect();
-    assert_eq!(lines.len(), manage::ROUTES.len());
+    // There is no import to look at.
+    let routes = manage::ROUTES.iter().filter(|route| !route.path.contains("{import}"));
+    assert_eq!(lines.len(), routes.count());
     for line in lines {
         let quoted: Vec<&str> = line.split('\'').skip(1).step_by(2).collect();
         let method = line.split_once("-X ").map_or("GET", |(_, rest)| rest.split(' ').next().unwrap_or_default());

@@ -9,6 +9,7 @@ mod dispatch;
 mod dunning;
 mod erase;
 mod events;
+mod import;
 mod kill_switch;
 mod manage_api;
 mod outage;

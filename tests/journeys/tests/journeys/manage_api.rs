@@ -34,6 +34,8 @@ async fn every_operation_answers_as_the_document_says() {
     let world = World::new().await;
     let id = world.subscribed("coffee").await;
     let nobody = "01KB3Q0QZ8W3V5T7Y9A1C3E5G7";
+    let rows = json!({ "rows": [{ "customer_uid": "from-elsewhere", "plan": "coffee", "next_charge": "2026-12-01" }] });
+    let import = world.call(Method::POST, "/v1/imports", &rows, None).await.body["id"].as_str().unwrap().to_owned();
     let mut seen = BTreeSet::new();
     for route in manage::ROUTES {
         let method: Method = route.method.parse().unwrap();
@@ -47,6 +49,7 @@ async fn every_operation_answers_as_the_document_says() {
             let path = route.path.to_owned() + query;
             let path = path.replace("{id}", &subscription).replace("{charge}", charge).replace("{plan}", plan);
             let path = path.replace("{customer_id}", if plan == "coffee" { "customer-1" } else { "nobody" });
+            let path = path.replace("{import}", if plan == "coffee" { &import } else { nobody });
             for body in [
                 json!({}),
                 json!({ "colour": "red" }),
@@ -62,6 +65,7 @@ async fn every_operation_answers_as_the_document_says() {
                 json!({ "reason": "" }),
                 json!({ "on": true, "reason": "a test" }),
                 json!({ "action": "accept", "reason": "a test" }),
+                json!({ "file": "rows.csv" }),
             ] {
                 let answer = world.call(method.clone(), &path, &body, None).await;
                 seen.insert((route.path, route.method, answer.status));

@@ -14,7 +14,7 @@ pub(super) fn section(parts: &Parts, view: &View, account: &Account) -> Markup {
         details id="curl" {
             summary { (words.api) }
             ul.curl {
-                @for (nth, route) in ROUTES.iter().enumerate() {
+                @for (nth, route) in ROUTES.iter().filter(|route| !route.path.contains("{import}")).enumerate() {
                     li {
                         pre id={ "curl-" (nth) } tabindex="0" { (curl(&parts.url, route, account)) }
                         // Shown by the script, which alone can copy.
@@ -57,7 +57,10 @@ pub(super) fn curl(url: &str, route: &Route, account: &Account) -> String {
         | Operation::SwitchCharging
         | Operation::EraseCustomer
         | Operation::ListReviews
-        | Operation::Repair => String::new(),
+        | Operation::Repair
+        | Operation::BeginImport
+        | Operation::GetImport
+        | Operation::ListRefusedRows => String::new(),
     };
     let method = if route.method == "GET" { String::new() } else { format!(" -X {}", route.method) };
     let body = body(route.operation, account)
@@ -90,6 +93,10 @@ fn body(operation: Operation, account: &Account) -> Option<Value> {
         Operation::Refund => Some(json!({ "reason": "requested by the buyer" })),
         Operation::SwitchCharging => Some(json!({ "on": false, "reason": "to look into something" })),
         Operation::Repair => Some(json!({ "action": "accept", "reason": "checked in I'mport's console" })),
+        Operation::BeginImport => {
+            let row = json!({ "customer_uid": "member-1001", "plan": plan.id, "next_charge": "2027-12-23" });
+            Some(json!({ "rows": [row] }))
+        }
         Operation::ListPlans
         | Operation::GetPlan
         | Operation::ListSubscriptions
@@ -104,7 +111,9 @@ fn body(operation: Operation, account: &Account) -> Option<Value> {
         | Operation::GetCharge
         | Operation::GetCharging
         | Operation::EraseCustomer
-        | Operation::ListReviews => None,
+        | Operation::ListReviews
+        | Operation::GetImport
+        | Operation::ListRefusedRows => None,
     }
 }
 

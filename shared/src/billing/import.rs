@@ -1,0 +1,356 @@
+//! Importing: rows become subscriptions, if I'mport holds their billing keys.
+//!
+//! Each row is taken in by one transaction whose condition is that nobody has its `customer_uid`. So a row that comes
+//! again, after a crash, in another import or twice in a file, finds what it made: nothing is ever made twice.
+
+use std::collections::{BTreeSet, HashMap};
+use std::sync::Mutex;
+use std::sync::PoisonError;
+use std::time::Duration;
+
+use futures::stream::{self, StreamExt, TryStreamExt};
+use tokio::time::Instant;
+use tracing::info;
+
+use super::open_checkout::{answer, digest_of};
+use super::{Billing, TRIES};
+use crate::iamport::{BillingKey, CallError};
+use crate::import::{Code, Format, Import, ImportId, Outcome, Parsed, Read, Refusal, RefusedRow, Row, Source};
+use crate::store::{ImportCreated, Origin, StoreError, Taking};
+use crate::subscription::{CustomerUid, InvalidField, Plan, PlanId, Subscription, SubscriptionId};
+
+/// The rows that come with a request are one item of the table, which holds 400 kB. More belong in a file.
+pub const LONGEST_REQUEST: usize = 256 * 1024;
+/// A key of S3 is no longer.
+const LONGEST_FILE: usize = 1_024;
+/// So many billing keys are asked for in one call, and an address has at most so many bytes of names.
+const KEYS_A_CALL: usize = 50;
+const NAMES_A_CALL: usize = 6_000;
+/// Rows that are taken in side by side.
+const ABREAST: usize = 16;
+/// The operation that its `Idempotency-Key`s belong to.
+const OPERATION: &str = "import";
+
+/// A line with its number.
+pub type Numbered = (u64, Parsed);
+
+/// `POST /v1/imports`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum ImportRequest {
+    /// Rows that came with the request.
+    Rows {
+        /// How they are written.
+        format: Format,
+        /// The rows.
+        text: String,
+    },
+    /// A file in the import bucket.
+    File {
+        /// Its key.
+        key: String,
+        /// How it is written; what its name ends with says so where this doesn't.
+        format: Option<Format>,
+    },
+}
+
+/// An import that wasn't begun.
+#[derive(Debug, thiserror::Error)]
+pub enum BeginError {
+    /// A field can't be as it is.
+    #[error(transparent)]
+    Invalid(#[from] InvalidField),
+    /// The `Idempotency-Key` came with another request before.
+    #[error("this Idempotency-Key was used for another request. Use a new key for a new request")]
+    KeyReused,
+    /// The table.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+/// Rows that could not be looked at now: they come again.
+#[derive(Debug, thiserror::Error)]
+pub enum ImportError {
+    /// The table.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// I'mport.
+    #[error(transparent)]
+    Iamport(#[from] CallError),
+}
+
+/// A bound on the calls to I'mport: so many a second, evenly.
+#[derive(Debug)]
+pub struct Pace {
+    gap: Duration,
+    next: Mutex<Option<Instant>>,
+}
+
+impl Pace {
+    /// `calls` a second; as fast as they go where it is 0.
+    pub fn a_second(calls: u32) -> Self {
+        let gap = Duration::from_secs(1).checked_div(calls).unwrap_or_default();
+        Self { gap, next: Mutex::default() }
+    }
+
+    /// Waits for a call's turn.
+    async fn turn(&self) {
+        let at = {
+            let now = Instant::now();
+            let mut next = self.next.lock().unwrap_or_else(PoisonError::into_inner);
+            let at = next.unwrap_or(now).max(now);
+            *next = Some(at + self.gap);
+            at
+        };
+        tokio::time::sleep_until(at).await;
+    }
+}
+
+/// A row that is as it must be, as far as we know it.
+struct Candidate {
+    line: u64,
+    row: Row,
+    subscription: Subscription,
+}
+
+impl Candidate {
+    fn refused(&self, refusal: Refusal) -> (u64, Outcome) {
+        refused(self.line, Some(self.row.customer_uid.to_string()), refusal)
+    }
+}
+
+fn refused(line: u64, customer_uid: Option<String>, refusal: Refusal) -> (u64, Outcome) {
+    (line, Outcome::Refused(RefusedRow { line, customer_uid, refusal }))
+}
+
+/// The plans that rows of a chunk have named: each is read once.
+type Plans = HashMap<(PlanId, Option<u32>), Option<Plan>>;
+
+impl Billing {
+    /// Writes down an import, once for each `Idempotency-Key`. Whoever works on it is told by the caller.
+    pub async fn begin_import(&self, request: ImportRequest, key: Option<&str>) -> Result<Import, BeginError> {
+        let now = self.now();
+        let (digest, source, format, rows) = match request {
+            ImportRequest::Rows { format, text } => {
+                if text.len() > LONGEST_REQUEST {
+                    let rule = format!("at most {LONGEST_REQUEST} bytes. Put a file into the import bucket instead");
+                    return Err(InvalidField::new("rows", rule).into());
+                }
+                if text.trim().is_empty() {
+                    return Err(InvalidField::new("rows", "one row at least").into());
+                }
+                (digest_of(&(format, &text)), Source::Request, format, Some(text))
+            }
+            ImportRequest::File { key, format } => {
+                let plain = !key.is_empty() && key.len() <= LONGEST_FILE && !key.chars().any(char::is_control);
+                let inside = key.split('/').all(|part| !part.is_empty() && part != "." && part != "..");
+                if !plain || !inside {
+                    return Err(InvalidField::new("file", "the key of a file in the import bucket").into());
+                }
+                let Some(written) = format.or_else(|| Format::of_name(&key)) else {
+                    return Err(
+                        InvalidField::new("format", "csv or jsonl, where the file's name doesn't say it").into()
+                    );
+                };
+                (digest_of(&(&key, format)), Source::File(key), written, None)
+            }
+        };
+        if let Some(key) = key
+            && let Some(first) = self.store.idempotency(OPERATION, key, now).await?
+        {
+            return self.begun(&first.answer, &first.digest, &digest).await;
+        }
+        let import = Import::new(ImportId::new(self.ids.next(now)), source, format, now);
+        let record = key.map(|key| answer(OPERATION, key, &digest, &import.id, now));
+        match self.store.create_import(&import, rows.as_deref(), record.as_ref()).await? {
+            ImportCreated::New => {
+                info!(import = %import.id, outcome = "begun", "import");
+                Ok(import)
+            }
+            ImportCreated::Repeat(first) => self.begun(&first.answer, &first.digest, &digest).await,
+        }
+    }
+
+    /// The import that an earlier copy of the request began, as it stands.
+    async fn begun(&self, first: &str, of: &str, digest: &str) -> Result<Import, BeginError> {
+        const TASK: &str = "read the answer to a repeat";
+        if of != digest {
+            return Err(BeginError::KeyReused);
+        }
+        let defect = |reason: String| StoreError::Defect { task: TASK, reason };
+        let id: ImportId = serde_json::from_str(first).map_err(|e| defect(e.to_string()))?;
+        Ok(self.store.import(id).await?.ok_or_else(|| defect("the import isn't there".to_owned()))?)
+    }
+
+    /// Takes in up to a hundred rows, or says why not, in the order of their lines. Safe to repeat: a row that was taken in
+    /// by this line is so again.
+    pub async fn import_rows(
+        &self,
+        import: ImportId,
+        rows: Vec<Numbered>,
+        pace: &Pace,
+    ) -> Result<Vec<(u64, Outcome)>, ImportError> {
+        let (candidates, mut outcomes) = self.candidates(rows).await?;
+
+        // Whoever has a row's customer_uid has it, whatever became of the key since.
+        let uids: BTreeSet<&CustomerUid> = candidates.iter().map(|candidate| &candidate.row.customer_uid).collect();
+        let taken: HashMap<_, _> = self.store.origins(&Vec::from_iter(uids)).await?.into_iter().collect();
+        let (mut new, mut again) = (Vec::new(), Vec::new());
+        let mut seen = BTreeSet::new();
+        for candidate in candidates {
+            match taken.get(&candidate.row.customer_uid) {
+                Some(origin) => outcomes.push(whose(import, &candidate, origin.as_ref())),
+                // Of two lines with one customer_uid, the first is the one.
+                None if seen.insert(candidate.row.customer_uid.clone()) => new.push(candidate),
+                None => again.push(candidate),
+            }
+        }
+        let keys = self.keys_of(&new, pace).await?;
+        let taking = new.into_iter().map(|candidate| {
+            let key = keys.get(&candidate.row.customer_uid);
+            self.take_in(import, candidate, key)
+        });
+        outcomes.extend(stream::iter(taking).buffer_unordered(ABREAST).try_collect::<Vec<_>>().await?);
+        for candidate in again {
+            let key = keys.get(&candidate.row.customer_uid);
+            outcomes.push(self.take_in(import, candidate, key).await?);
+        }
+        outcomes.sort_by_key(|(line, _)| *line);
+        Ok(outcomes)
+    }
+
+    /// The rows that can be subscriptions, and what is known already of the others.
+    async fn candidates(&self, rows: Vec<Numbered>) -> Result<(Vec<Candidate>, Vec<(u64, Outcome)>), StoreError> {
+        let now = self.now();
+        let (mut plans, mut candidates, mut outcomes) = (Plans::new(), Vec::new(), Vec::new());
+        for (line, Parsed { customer_uid, read }) in rows {
+            let row = match read {
+                Ok(Read::Row(row)) => *row,
+                Ok(Read::Over) => {
+                    outcomes.push((line, Outcome::Skipped));
+                    continue;
+                }
+                Err(refusal) => {
+                    outcomes.push(refused(line, customer_uid, refusal));
+                    continue;
+                }
+            };
+            let Some(plan) = self.plan_of(&row, &mut plans).await? else {
+                let refusal = Refusal {
+                    field: Some("plan".to_owned()),
+                    ..Refusal::new(Code::UnknownPlan, "plan: there is no such plan, or no such version. PUT it first")
+                };
+                outcomes.push(refused(line, customer_uid, refusal));
+                continue;
+            };
+            match row.subscription(SubscriptionId::new(self.ids.next(now)), plan, now) {
+                Ok(subscription) => candidates.push(Candidate { line, row, subscription }),
+                Err(refusal) => outcomes.push(refused(line, customer_uid, refusal)),
+            }
+        }
+        Ok((candidates, outcomes))
+    }
+
+    async fn plan_of(&self, row: &Row, plans: &mut Plans) -> Result<Option<Plan>, StoreError> {
+        let named = (row.plan.clone(), row.plan_version);
+        if let Some(plan) = plans.get(&named) {
+            return Ok(plan.clone());
+        }
+        let plan = match row.plan_version {
+            Some(version) => self.store.plan_version(&row.plan, version).await?,
+            None => self.store.plan(&row.plan).await?,
+        };
+        plans.insert(named, plan.clone());
+        Ok(plan)
+    }
+
+    /// The billing keys that I'mport holds for these rows. One that isn't in a list is asked for by itself, so that no row is
+    /// refused because of what a list left out.
+    async fn keys_of(
+        &self,
+        candidates: &[Candidate],
+        pace: &Pace,
+    ) -> Result<HashMap<CustomerUid, BillingKey>, CallError> {
+        let uids: Vec<&CustomerUid> = candidates.iter().map(|candidate| &candidate.row.customer_uid).collect();
+        let mut keys = HashMap::new();
+        for asked in calls(&uids) {
+            pace.turn().await;
+            let shown = self.iamport.billing_keys(asked).await?;
+            let mut shown: HashMap<String, BillingKey> =
+                shown.into_iter().map(|key| (key.customer_uid.clone(), key)).collect();
+            for uid in asked {
+                let key = match shown.remove(uid.as_str()) {
+                    Some(key) => Some(key),
+                    None => {
+                        pace.turn().await;
+                        self.iamport.billing_key(uid).await?
+                    }
+                };
+                keys.extend(key.map(|key| ((*uid).clone(), key)));
+            }
+        }
+        Ok(keys)
+    }
+
+    async fn take_in(
+        &self,
+        import: ImportId,
+        mut candidate: Candidate,
+        key: Option<&BillingKey>,
+    ) -> Result<(u64, Outcome), ImportError> {
+        let Some(key) = key else {
+            let refusal = Refusal::new(Code::NoBillingKey, "I'mport has no billing key for this customer_uid");
+            return Ok(candidate.refused(refusal));
+        };
+        let provider = key.pg_provider.clone().filter(|provider| provider.len() <= 40);
+        if candidate.row.pg.is_some() && candidate.row.pg != provider {
+            let has = provider.unwrap_or_else(|| "none that is known".to_owned());
+            let refusal = Refusal {
+                field: Some("pg".to_owned()),
+                ..Refusal::new(Code::OtherGateway, format!("pg: the billing key's gateway is {has}"))
+            };
+            return Ok(candidate.refused(refusal));
+        }
+        if let Some(method) = &mut candidate.subscription.payment_method {
+            method.provider = provider;
+        }
+        let origin = Origin { import, line: candidate.line, row: candidate.row.digest() };
+        for _ in 0..TRIES {
+            let taking = self.store.take_in(&candidate.subscription, &candidate.row.buyer, &origin, &self.policy).await;
+            match taking {
+                Ok(Taking::New) => return Ok((candidate.line, Outcome::Accepted)),
+                Ok(Taking::Taken(found)) => return Ok(whose(import, &candidate, found.as_ref())),
+                Err(StoreError::Conflict { .. }) => (),
+                Err(error @ (StoreError::Unavailable { .. } | StoreError::Defect { .. })) => return Err(error.into()),
+            }
+        }
+        Err(StoreError::Conflict { task: "take in a subscription" }.into())
+    }
+}
+
+/// What a row comes to whose `customer_uid` has a subscription already.
+fn whose(import: ImportId, candidate: &Candidate, origin: Option<&Origin>) -> (u64, Outcome) {
+    match origin.filter(|origin| origin.row == candidate.row.digest()) {
+        Some(origin) if (origin.import, origin.line) == (import, candidate.line) => (candidate.line, Outcome::Accepted),
+        Some(_) => (candidate.line, Outcome::Known),
+        None => candidate.refused(Refusal {
+            field: Some("customer_uid".to_owned()),
+            ..Refusal::new(Code::CustomerUidTaken, "customer_uid: another subscription has it")
+        }),
+    }
+}
+
+/// As many at a time as one call may ask for.
+fn calls<'a, 'u>(uids: &'a [&'u CustomerUid]) -> impl Iterator<Item = &'a [&'u CustomerUid]> {
+    let mut left = uids;
+    std::iter::from_fn(move || {
+        let mut bytes = 0;
+        let fit = left.iter().take(KEYS_A_CALL).take_while(|uid| {
+            // Percent-encoded, a byte takes three at most.
+            bytes += 3 * uid.as_str().len() + 20;
+            bytes <= NAMES_A_CALL
+        });
+        let (asked, rest) = left.split_at(fit.count());
+        left = rest;
+        (!asked.is_empty()).then_some(asked)
+    })
+}

@@ -92,7 +92,7 @@ fn body(operation: Operation, account: &Account) -> Option<Value> {
         Operation::OpenMyPage => Some(json!({ "minutes": 30 })),
         Operation::Refund => Some(json!({ "reason": "requested by the buyer" })),
         Operation::SwitchCharging => Some(json!({ "on": false, "reason": "to look into something" })),
-        Operation::Repair => Some(json!({ "action": "accept", "reason": "checked in I'mport's console" })),
+        Operation::Repair => Some(json!({ "action": "accept", "reason": "checked with the gateway" })),
         Operation::BeginImport => {
             let row = json!({ "customer_uid": "member-1001", "plan": plan.id, "next_charge": "2027-12-23" });
             Some(json!({ "rows": [row] }))

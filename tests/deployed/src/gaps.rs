@@ -5,6 +5,7 @@
 //! - AWS authorises `SendMessageBatch` as `sqs:SendMessage`. It knows an action of that name, which is granted here to the
 //!   roles that may send, on the same queue.
 //! - `Condition`s on `dynamodb:LeadingKeys` hold for everything; TTL and alarms do nothing.
+//! - It speaks HTTP, where the bucket's policy lets nobody in without TLS: that policy is taken away here.
 //! - AWS refuses a new stack whose table's name is taken. It doesn't, so that this is not tried here.
 //! - Lambda's own machinery (polling a queue or a stream, logs, traces) needs no permission.
 
@@ -50,11 +51,19 @@ pub async fn make_routes(aws: &Aws, template: &Template, names: &Names) -> Resul
 pub async fn grant_batches(aws: &Aws, template: &Template, names: &Names) -> Result<()> {
     for (_, id) in template.functions() {
         for permission in template.permissions(id) {
-            if permission.action == "sqs:SendMessage" && permission.resource == "Queue.Arn" {
-                let queue = names.queue_arn(aws, "Queue").await?;
-                names.allow(aws, id, "stand-in", "sqs:SendMessageBatch", &queue).await?;
+            if permission.action != "sqs:SendMessage" {
+                continue;
             }
+            let Some(queue) = permission.resource.strip_suffix(".Arn") else { continue };
+            let arn = names.queue_arn(aws, queue).await?;
+            names.allow(aws, id, &format!("stand-in-{queue}"), "sqs:SendMessageBatch", &arn).await?;
         }
     }
     Ok(())
+}
+
+/// Lets those who may read the bucket do so without TLS.
+pub async fn open_bucket(aws: &Aws, names: &Names) -> Result<()> {
+    let policy = format!("/{}?policy", names.physical("ImportBucket")?);
+    aws.rest("s3", Method::DELETE, &policy, &serde_json::Value::Null).await.map(drop)
 }

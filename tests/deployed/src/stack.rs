@@ -144,6 +144,7 @@ impl Stack {
         let aws = Aws::at(address, &[&host])?;
         gaps::make_routes(&aws, &template, &names).await?;
         gaps::grant_batches(&aws, &template, &names).await?;
+        gaps::open_bucket(&aws, &names).await?;
         let listener = listen(&aws, names.physical("EventBus")?).await?;
 
         // By the path that needs no name: I'mport doesn't know the stand-in's.

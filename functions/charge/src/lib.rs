@@ -28,6 +28,10 @@ pub struct App {
 /// What a message may take: a charge that I'mport answers at its last moment, with look-ups before and after, and a settlement.
 const LONGEST: Duration = Duration::from_secs(60);
 
+/// How often I'mport is asked for a payment that a webhook named and it doesn't show. Anybody can make up a webhook, so that none
+/// of these is worth a person's look: it is let go of, and a payment that was real is found by `reconcile`.
+const MOST_LOOKS: u32 = 3;
+
 /// What holds for a batch.
 #[derive(Debug, Clone, Copy)]
 struct Terms {
@@ -68,6 +72,11 @@ pub async fn handle_batch(app: &App, event: SqsEvent, time: Duration, charging: 
     let mut response = SqsBatchResponse::default();
     response.batch_item_failures = failed.concat().await;
     response
+}
+
+/// How often the queue has handed it out, this time included.
+fn receipts(message: &SqsMessage) -> u32 {
+    message.attributes.get("ApproximateReceiveCount").and_then(|count| count.parse().ok()).unwrap_or(1)
 }
 
 fn again(message: SqsMessage) -> BatchItemFailure {
@@ -132,6 +141,12 @@ async fn handle_message(app: &App, message: &SqsMessage, terms: Terms) -> bool {
             Err(HearError::Iamport(failure)) => {
                 warn!(message_id, %failure, outcome = "again", "I'mport can't be asked about a webhook yet");
                 return false;
+            }
+            Err(failure @ HearError::NotShown) => {
+                let over = receipts(message) >= MOST_LOOKS;
+                let outcome = if over { "let_go" } else { "again" };
+                warn!(message_id, merchant_uid = hint.merchant_uid, %failure, outcome, "a webhook that nothing bears out");
+                return over;
             }
         },
         Ok(Message::Import(turn)) => {

@@ -21,9 +21,9 @@ pub enum Heard {
     Due(Due),
     /// The books had it already, or there is nothing to have.
     Known,
-    /// I'mport has decided nothing yet, or doesn't show it yet.
+    /// I'mport has decided nothing yet.
     Undecided,
-    /// No name of ours, no subscription of ours, or no payment of that name at I'mport.
+    /// No name of ours, no subscription of ours, or a payment of another name.
     NotOurs,
 }
 
@@ -36,6 +36,9 @@ pub enum HearError {
     /// I'mport.
     #[error(transparent)]
     Iamport(#[from] CallError),
+    /// The name is ours, and I'mport shows no such payment: its look-up may run behind, or somebody has made the payment up.
+    #[error("I'mport shows no such payment yet")]
+    NotShown,
 }
 
 impl Billing {
@@ -59,9 +62,9 @@ impl Billing {
     }
 
     /// The payment, if it has this name: a forger may send any two together.
-    async fn shown(&self, name: MerchantUid, imp_uid: &ImpUid) -> Result<Option<IamportPayment>, CallError> {
-        let payment = self.iamport.payment(imp_uid).await?;
-        Ok(payment.filter(|payment| payment.merchant_uid == name.to_string()))
+    async fn shown(&self, name: MerchantUid, imp_uid: &ImpUid) -> Result<Option<IamportPayment>, HearError> {
+        let payment = self.iamport.payment(imp_uid).await?.ok_or(HearError::NotShown)?;
+        Ok(Some(payment).filter(|payment| payment.merchant_uid == name.to_string()))
     }
 
     async fn hear_of_window(

@@ -271,10 +271,11 @@ impl Billing {
         if number <= known || subscription.status.is_over() {
             return Ok(Followed::Agrees);
         }
-        Ok(match Box::pin(self.hear(&hint(name, imp_uid))).await? {
-            Heard::Handled(_) | Heard::Due(_) => Followed::Settled,
-            Heard::Known | Heard::Undecided | Heard::NotOurs => Followed::Agrees,
-        })
+        match Box::pin(self.hear(&hint(name, imp_uid))).await {
+            Ok(Heard::Handled(_) | Heard::Due(_)) => Ok(Followed::Settled),
+            Ok(Heard::Known | Heard::Undecided | Heard::NotOurs) | Err(HearError::NotShown) => Ok(Followed::Agrees),
+            Err(failure) => Err(failure),
+        }
     }
 
     async fn follow_charge(

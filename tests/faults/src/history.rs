@@ -637,7 +637,11 @@ async fn work_on(actor: Arc<Actor>, wiring: Wiring, batch: Vec<Received>) {
             let mut message = SqsMessage::default();
             message.message_id = Some(received.id.to_string());
             message.body = Some(received.body.clone());
-            message.attributes = [("MessageGroupId".to_owned(), received.group.clone())].into();
+            message.attributes = [
+                ("MessageGroupId".to_owned(), received.group.clone()),
+                ("ApproximateReceiveCount".to_owned(), received.receipts.to_string()),
+            ]
+            .into();
             message
         })
         .collect();

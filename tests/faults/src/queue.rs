@@ -27,13 +27,14 @@ pub struct Received {
     pub group: String,
     /// What it says.
     pub body: String,
+    /// How often it was handed out, this time included.
+    pub receipts: u32,
 }
 
 #[derive(Debug)]
 struct Waiting {
     received: Received,
     visible_at: Timestamp,
-    receipts: u32,
 }
 
 /// What waits.
@@ -49,8 +50,8 @@ pub struct Messages {
 impl Messages {
     fn push(&mut self, group: String, body: String, visible_at: Timestamp) {
         self.made += 1;
-        let received = Received { id: self.made, group, body };
-        self.waiting.insert(self.made, Waiting { received, visible_at, receipts: 0 });
+        let received = Received { id: self.made, group, body, receipts: 0 };
+        self.waiting.insert(self.made, Waiting { received, visible_at });
     }
 
     /// Takes up to `most` messages that are in sight, one of each group unless `careless`.
@@ -66,8 +67,8 @@ impl Messages {
             if message.visible_at > now || !(first || careless) {
                 continue;
             }
-            message.receipts += 1;
-            if message.receipts > MOST_RECEIPTS {
+            message.received.receipts += 1;
+            if message.received.receipts > MOST_RECEIPTS {
                 dead.push(*id);
                 continue;
             }

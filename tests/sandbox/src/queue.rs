@@ -26,6 +26,8 @@ pub struct Received {
     pub group: String,
     /// What it says.
     pub body: String,
+    /// How often it was handed out, this time included.
+    pub receipts: u32,
 }
 
 #[derive(Debug)]
@@ -79,6 +81,7 @@ impl LocalQueue {
                     id: message.id.clone(),
                     group: message.group.clone(),
                     body: message.body.clone(),
+                    receipts: message.receipts,
                 });
             }
         }

@@ -468,7 +468,11 @@ pub fn sqs_event(batch: &[Received]) -> SqsEvent {
             let mut message = SqsMessage::default();
             message.message_id = Some(received.id.clone());
             message.body = Some(received.body.clone());
-            message.attributes = [("MessageGroupId".to_owned(), received.group.clone())].into();
+            message.attributes = [
+                ("MessageGroupId".to_owned(), received.group.clone()),
+                ("ApproximateReceiveCount".to_owned(), received.receipts.to_string()),
+            ]
+            .into();
             message
         })
         .collect();

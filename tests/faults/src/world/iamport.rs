@@ -216,18 +216,13 @@ fn decline(message: &str) -> simulator::Fault {
     simulator::Fault::Decline { message: message.to_owned() }
 }
 
-/// I'mport shows what it was asked for [`LONGEST_BLIND`] ago, whatever happens; and it shows the payment of which it has changed its
-/// mind. That is an assumption: a webhook about a known attempt whose payment isn't shown yet is answered as not ours, and nobody
-/// asks again until the next retry.
+/// I'mport shows what it was asked for [`LONGEST_BLIND`] ago, whatever happens.
 fn blind(world: &World, request: &Request<Bytes>, seconds: u32) -> Option<simulator::Fault> {
     let now = world.time.now();
     let inner = world.inner();
     let path = request.uri().path().to_owned();
     let name = path.rsplit('/').next().unwrap_or_default();
     let known = inner.iamport.books().payment(name);
-    if known.is_some_and(|payment| payment.paid_at.is_some_and(|paid_at| paid_at > payment.started_at)) {
-        return None;
-    }
     let name = known.map_or(name, |payment| payment.order.merchant_uid.as_str());
     let overdue = inner.asked_at.get(name).is_some_and(|at| now.duration_since(*at) >= LONGEST_BLIND);
     (!overdue).then(|| simulator::Fault::LookupMiss(SignedDuration::from_secs(seconds.into())))

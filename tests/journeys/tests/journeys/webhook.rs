@@ -350,6 +350,48 @@ async fn while_import_is_down_a_webhook_is_kept_and_followed_later() {
     world.reconciled(&[id]).await;
 }
 
+/// I'mport's look-up runs behind its webhooks: what it doesn't show of a name that we know is looked for again.
+#[tokio::test]
+async fn what_import_does_not_show_yet_is_followed_later() {
+    let world = World::new().await;
+    let id = world.subscribed("coffee").await;
+    world.fault(Rule::once(Call::Again, Fault::LatePaid(SignedDuration::from_hours(2))));
+    world.at(world.due(id).await.due_at).await;
+    assert_eq!(world.subscription(id).await.status, Status::PastDue);
+    by_hand(&world);
+    world.after(SignedDuration::from_hours(2)).await;
+    let late = told(&world, &MerchantUid::charge(id, 2, 1).to_string()).pop().unwrap();
+    let now = world.stack.clock.now();
+    let for_minutes = |minutes| now.checked_add(SignedDuration::from_mins(minutes)).unwrap();
+    let blind = Fault::LookupMiss(SignedDuration::from_hours(24));
+    world.fault(Rule::always(blind).on(Call::Lookup).between(now, for_minutes(3)));
+    assert_eq!(result(&webhook(&world, &late).await), (200, "kept for later".to_owned()));
+    drain(&world).await;
+    assert_eq!((world.outcomes(id).await, world.stack.queue.len()), (vec!["paid", "declined"], 1));
+    world.live_until(for_minutes(5)).await;
+    assert_eq!((world.outcomes(id).await, world.stack.queue.len()), (vec!["paid", "paid"], 0));
+    assert_eq!(world.subscription(id).await.status, Status::Active);
+    world.reconciled(&[id]).await;
+}
+
+/// Whoever knows a name of ours can send it with any payment: one look-up, three from the queue, and no dead letter.
+#[tokio::test]
+async fn what_import_never_shows_is_let_go_of() {
+    let world = World::new().await;
+    by_hand(&world);
+    let id = world.subscribed("coffee").await;
+    let before = (world.subscription(id).await, world.ledger(id).await);
+    for name in [MerchantUid::charge(id, 1, 1), MerchantUid::window(id, 1)] {
+        world.stack.iamport().keep_journal();
+        webhook(&world, &notice("imp_404", name, "paid")).await;
+        world.live_until(world.stack.clock.now().checked_add(SignedDuration::from_hours(1)).unwrap()).await;
+        let looks = world.stack.iamport().exchanges().filter(|call| call.path.contains("imp_404")).count();
+        assert_eq!(looks, 4, "{name}");
+        assert!(world.stack.queue.is_empty() && world.stack.queue.dead_letters().is_empty(), "{name}");
+    }
+    assert_eq!((world.subscription(id).await, world.ledger(id).await), before);
+}
+
 /// The queue drops repeats for five minutes. A second cancellation isn't one, even where it looks the same.
 #[tokio::test]
 async fn a_second_cancellation_is_kept_though_the_first_was_a_moment_ago() {

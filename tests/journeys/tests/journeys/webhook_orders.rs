@@ -77,7 +77,7 @@ async fn befall(world: &World, id: SubscriptionId, hint: Hint, back: &str, due: 
         Hint::Message => {
             let due = due.unwrap().clone();
             let body = serde_json::to_string(&Message::Step(due)).unwrap();
-            world.stack.queue.duplicate(&Received { id: "again".into(), group: id.to_string(), body });
+            world.stack.queue.duplicate(&Received { id: "again".into(), group: id.to_string(), body, receipts: 0 });
             drain(world).await;
         }
     }

@@ -33,7 +33,7 @@ const LONGEST_ANSWER: usize = 4 * 1024 * 1024;
 /// A connection that takes longer than this is not worth waiting for.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// The real one. It is made at the first call, since that reads all of the system's certificates.
+/// The real one. It is made at the first call.
 #[derive(Debug, Clone, Default)]
 pub struct Https(Arc<OnceLock<reqwest::Client>>);
 
@@ -48,13 +48,23 @@ impl Https {
             return Ok(client);
         }
         crate::aws::install_crypto();
-        let client = reqwest::Client::builder()
+        let mut client = reqwest::Client::builder()
             .connect_timeout(CONNECT_TIMEOUT)
             .redirect(reqwest::redirect::Policy::none())
-            .tcp_nodelay(true)
-            .build()?;
+            .tcp_nodelay(true);
+        // Mozilla's are compiled in, and a cold start reads no files for them.
+        if std::env::var_os(crate::aws::TRUSTED).is_none() {
+            client = client.tls_backend_preconfigured(mozillas());
+        }
+        let client = client.build()?;
         Ok(self.0.get_or_init(|| client))
     }
+}
+
+/// TLS that trusts whom Mozilla trusts.
+fn mozillas() -> rustls::ClientConfig {
+    let roots = rustls::RootCertStore { roots: webpki_roots::TLS_SERVER_ROOTS.to_vec() };
+    rustls::ClientConfig::builder().with_root_certificates(roots).with_no_client_auth()
 }
 
 impl Transport for Https {

@@ -17,7 +17,7 @@
 //!
 //! An attempt without proof is *in doubt*: it keeps its name, blocks every other attempt, and is looked up until known.
 
-use jiff::SignedDuration;
+use jiff::{SignedDuration, Timestamp};
 use tracing::{info, warn};
 
 use super::verify::{Evidence, Meant, fail_reason, weigh};
@@ -198,15 +198,16 @@ impl Billing {
                 Ok(()) => {
                     let next = Box::new(next);
                     let attempt = meant.as_ref().map(|intent| intent.attempt);
+                    let duration_ms = since_claim(&seen, now);
                     let (customer_uid, status) = (&next.customer_uid, next.status.word());
                     return Ok(match proof {
                         Proof::Paid(payment) => {
-                            info!(%customer_uid, merchant_uid = %name, imp_uid = %payment.imp_uid, attempt, outcome = "paid", status, "charge settled");
+                            info!(%customer_uid, merchant_uid = %name, imp_uid = %payment.imp_uid, attempt, outcome = "paid", status, duration_ms, "charge settled");
                             Charged::Paid(next)
                         }
                         Proof::Declined { reason, imp_uid } => {
                             let imp_uid = imp_uid.as_ref().map(ImpUid::as_str);
-                            info!(%customer_uid, merchant_uid = %name, imp_uid, attempt, outcome = "declined", reason, status, "charge settled");
+                            info!(%customer_uid, merchant_uid = %name, imp_uid, attempt, outcome = "declined", reason, status, duration_ms, "charge settled");
                             Charged::Declined(next)
                         }
                     });
@@ -289,13 +290,16 @@ impl Billing {
     ) -> Result<Charged, StoreError> {
         let now = self.now();
         claimed.keep_in_doubt(unsent, refusal, now);
-        let name = claimed.in_flight.as_ref().map(|intent| intent.merchant_uid.to_string());
+        let intent = claimed.in_flight.as_ref();
         warn!(
-            merchant_uid = name,
+            customer_uid = %claimed.customer_uid,
+            merchant_uid = intent.map(|intent| intent.merchant_uid.to_string()),
+            attempt = intent.map(|intent| intent.attempt),
             unsent,
             reason,
             outcome = "in doubt",
             status = claimed.status.word(),
+            duration_ms = since_claim(&claimed, now),
             "charge not settled"
         );
         match self.store.put(&mut claimed, now, &self.policy).await {
@@ -317,7 +321,15 @@ impl Billing {
                 return Ok(Charged::NeedsReview(Box::new(seen)));
             }
             seen.needs_review(reason.clone(), now);
-            warn!(subscription = %seen.id, reason, outcome = "needs_review", "the books disagree");
+            let intent = seen.in_flight.as_ref();
+            warn!(
+                customer_uid = %seen.customer_uid,
+                merchant_uid = intent.map(|intent| intent.merchant_uid.to_string()),
+                attempt = intent.map(|intent| intent.attempt),
+                reason,
+                outcome = "needs_review",
+                "the books disagree"
+            );
             match self.store.put(&mut seen, now, &self.policy).await {
                 Ok(()) => return Ok(Charged::NeedsReview(Box::new(seen))),
                 Err(StoreError::Conflict { .. }) => match self.store.subscription(seen.id).await? {
@@ -329,4 +341,9 @@ impl Billing {
         }
         Err(StoreError::Conflict { task: "hand a subscription to a person" })
     }
+}
+
+/// Milliseconds since the latest claim, for the log.
+fn since_claim(subscription: &Subscription, now: Timestamp) -> Option<u64> {
+    u64::try_from(now.duration_since(subscription.claimed_at?).as_millis()).ok()
 }

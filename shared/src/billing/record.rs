@@ -112,12 +112,14 @@ impl Billing {
             };
             match self.store.settle(&mut subscription, &[entry], now, &self.policy).await {
                 Ok(()) => {
+                    let (customer_uid, imp_uid) = (&subscription.customer_uid, &late.payment.imp_uid);
                     match paid_before {
                         true => {
-                            warn!(merchant_uid = %name, imp_uid = %late.payment.imp_uid, outcome = "paid twice", "late payment recorded; it goes back")
+                            warn!(%customer_uid, merchant_uid = %name, %imp_uid, attempt, outcome = "paid twice", "late payment recorded; it goes back")
                         }
                         false => {
-                            info!(merchant_uid = %name, imp_uid = %late.payment.imp_uid, outcome = "paid", status = subscription.status.word(), "late payment recorded")
+                            let status = subscription.status.word();
+                            info!(%customer_uid, merchant_uid = %name, %imp_uid, attempt, outcome = "paid", status, "late payment recorded")
                         }
                     }
                     return Ok(());

@@ -175,6 +175,10 @@ impl Stage {
                 world.inner().rules.broken(Rule::Panic, what.unwrap_or("a panic"));
             }
             let mut inner = world.inner();
+            if matches!(&plot.script, Script::Given(strikes) if strikes.is_empty()) {
+                let over = over_budget(&inner.places);
+                over.into_iter().for_each(|what| inner.rules.broken(Rule::Budget, what));
+            }
             let books = crate::words::books(&inner.copy, &inner.iamport);
             Outcome {
                 violations: std::mem::take(&mut inner.rules.violations),
@@ -185,6 +189,23 @@ impl Stage {
             }
         })
     }
+}
+
+/// The renewals of a history in which nothing struck that aren't three calls: the claim, the charge, the settlement. A worker's
+/// token is for many of them.
+fn over_budget(places: &[(Place, Kind)]) -> Vec<String> {
+    let mut calls: BTreeMap<&str, Vec<Kind>> = BTreeMap::new();
+    for (place, kind) in
+        places.iter().filter(|(place, kind)| place.actor.starts_with("charge ") && *kind != Kind::Token)
+    {
+        calls.entry(&place.actor).or_default().push(*kind);
+    }
+    let renewals: Vec<_> = calls.into_iter().filter(|(_, kinds)| kinds.contains(&Kind::Again)).collect();
+    if renewals.is_empty() {
+        return vec!["nothing was renewed".to_owned()];
+    }
+    let over = renewals.into_iter().filter(|(_, kinds)| *kinds != [Kind::Write, Kind::Again, Kind::Transaction]);
+    over.map(|(actor, kinds)| format!("{actor} renews with {kinds:?}")).collect()
 }
 
 /// One worker's wiring.

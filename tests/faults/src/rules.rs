@@ -49,7 +49,7 @@ pub enum Rule {
     Stuck,
     /// A person was called for nothing.
     NeedlessReview,
-    /// A renewal on which nothing struck took more than three calls.
+    /// A renewal of a history in which nothing struck took other calls than its three.
     Budget,
     /// The table holds what can't be read.
     Unreadable,

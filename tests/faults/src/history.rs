@@ -192,19 +192,21 @@ impl Stage {
 }
 
 /// The renewals of a history in which nothing struck that aren't three calls: the claim, the charge, the settlement. A worker's
-/// token is for many of them.
+/// token is for many of them. The first charge, which a webhook may ask for, reads what it knows nothing of before.
 fn over_budget(places: &[(Place, Kind)]) -> Vec<String> {
-    let mut calls: BTreeMap<&str, Vec<Kind>> = BTreeMap::new();
-    for (place, kind) in
-        places.iter().filter(|(place, kind)| place.actor.starts_with("charge ") && *kind != Kind::Token)
-    {
-        calls.entry(&place.actor).or_default().push(*kind);
+    let mut workers: Vec<(&str, Vec<Kind>)> = Vec::new();
+    for (place, kind) in places.iter().filter(|(place, _)| place.actor.starts_with("charge ")) {
+        match workers.last_mut() {
+            Some((actor, kinds)) if *actor == place.actor => kinds.push(*kind),
+            _ => workers.push((&place.actor, vec![*kind])),
+        }
     }
-    let renewals: Vec<_> = calls.into_iter().filter(|(_, kinds)| kinds.contains(&Kind::Again)).collect();
-    if renewals.is_empty() {
+    workers.iter_mut().for_each(|(_, kinds)| kinds.retain(|kind| *kind != Kind::Token));
+    let mut charges = workers.into_iter().filter(|(_, kinds)| kinds.contains(&Kind::Again)).skip(1).peekable();
+    if charges.peek().is_none() {
         return vec!["nothing was renewed".to_owned()];
     }
-    let over = renewals.into_iter().filter(|(_, kinds)| *kinds != [Kind::Write, Kind::Again, Kind::Transaction]);
+    let over = charges.filter(|(_, kinds)| *kinds != [Kind::Write, Kind::Again, Kind::Transaction]);
     over.map(|(actor, kinds)| format!("{actor} renews with {kinds:?}")).collect()
 }
 

@@ -34,7 +34,10 @@ struct Arguments {
     /// Where the functions' release binaries are; else they are built.
     #[arg(long, value_name = "FOLDER")]
     functions: Option<PathBuf>,
-    /// Count the instructions of a warm event, too, with valgrind.
+    /// Only this one of them.
+    #[arg(long, value_name = "NAME")]
+    function: Option<String>,
+    /// Count the instructions and allocations of a warm event, too, with valgrind.
     #[arg(long)]
     instructions: bool,
     /// Only these: work, load, dispatch, binaries.
@@ -101,7 +104,7 @@ async fn measure(arguments: &Arguments) -> Result<Vec<Figure>, Failure> {
             Some(folder) => folder.clone(),
             None => build()?,
         };
-        figures.extend(binary::measure(&folder, arguments.instructions).await?);
+        figures.extend(binary::measure(&folder, arguments.function.as_deref(), arguments.instructions).await?);
     }
     Ok(figures)
 }

@@ -141,7 +141,8 @@ async fn next(State(shared): State<Arc<Shared>>) -> axum::response::Response {
     let Some(event) = shared.events.lock().await.recv().await else {
         return StatusCode::GONE.into_response();
     };
-    let deadline = jiff::Timestamp::now().as_millisecond() + 60_000;
+    // The timeout of `charge`, which begins nothing that may not be done in time.
+    let deadline = jiff::Timestamp::now().as_millisecond() + 120_000;
     let headers = [
         ("content-type", "application/json".to_owned()),
         ("lambda-runtime-aws-request-id", "00000000-0000-0000-0000-000000000000".to_owned()),

@@ -27,6 +27,8 @@ macro_rules! client {
             .credentials_provider($aws.credentials.clone())
             .http_client($http_client)
             .retry_config(RetryConfig::standard())
+            // The attempt's timeout ends a stalled stream sooner.
+            .stalled_stream_protection($sdk::config::StalledStreamProtectionConfig::disabled())
             .timeout_config(timeouts());
         config.set_endpoint_url(std::env::var($endpoint).ok().or_else(|| $aws.endpoint.clone()));
         $sdk::Client::from_conf(config.build())

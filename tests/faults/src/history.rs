@@ -111,24 +111,18 @@ pub struct Outcome {
     pub struck: Strikes,
     /// Every call that could have been struck.
     pub places: Vec<(Place, Kind)>,
-    /// What happened, in words.
+    /// What happened, in words, where the stage tells.
     pub trace: Vec<(Timestamp, String)>,
+    /// What happened, as a number: the same for the same history.
+    pub footprint: u64,
     /// Both books at the end, in words.
     pub books: Vec<String>,
-}
-
-impl Outcome {
-    /// The same for the same history.
-    pub fn digest(&self) -> u64 {
-        self.trace.iter().fold(Dice::new(0).roll(""), |digest, (at, line)| {
-            Dice::new(digest ^ at.as_millisecond().unsigned_abs()).roll(line)
-        })
-    }
 }
 
 /// Runs histories one after the other, on one thread.
 pub struct Stage {
     client: Client,
+    telling: bool,
 }
 
 impl std::fmt::Debug for Stage {
@@ -139,11 +133,16 @@ impl std::fmt::Debug for Stage {
 
 impl Default for Stage {
     fn default() -> Self {
-        Self { client: Aws::local("http://dynamodb").dynamodb_over(ToTable::shared()) }
+        Self { client: Aws::local("http://dynamodb").dynamodb_over(ToTable::shared()), telling: false }
     }
 }
 
 impl Stage {
+    /// A stage whose histories are told in words, which takes a part of the time.
+    pub fn telling() -> Self {
+        Self { telling: true, ..Self::default() }
+    }
+
     /// Runs `plot`.
     ///
     /// # Panics
@@ -167,7 +166,7 @@ impl Stage {
             let credentials = Credentials { key: config.imp_key.clone(), secret: config.imp_secret.clone() };
             let dice = Dice::new(plot.seed);
             let simulator = Simulator::new(config);
-            let world = World::new(time, dice, plot.script.clone(), plot.life.rough, database, simulator);
+            let world = World::new(time, dice, plot.script.clone(), self.telling, plot.life.rough, database, simulator);
             let mut show = Show::new(&world, plot, &client, &credentials);
             let ended = AssertUnwindSafe(show.play()).catch_unwind().await;
             if let Err(panic) = ended {
@@ -185,6 +184,7 @@ impl Stage {
                 struck: std::mem::take(&mut inner.struck),
                 places: std::mem::take(&mut inner.places),
                 trace: std::mem::take(&mut inner.trace),
+                footprint: inner.footprint.roll(""),
                 books,
             }
         })
@@ -532,7 +532,7 @@ impl<'a> Show<'a> {
             let (copies, delay) = match fate {
                 // What I'mport changes its mind about is told, sooner or later: nobody asks about it any more.
                 0..25 if may_be_lost => {
-                    self.world.say(&format!("webhook {} is lost", webhook.id));
+                    self.world.say(|| format!("webhook {} is lost", webhook.id));
                     continue;
                 }
                 0..40 if may_be_lost => (1, self.world.dice.one_of(&about, &[2, 90, 5_400])),
@@ -576,7 +576,7 @@ impl<'a> Show<'a> {
             Deed::EndKey { who } => {
                 if let Some(id) = self.session(who) {
                     world.inner().iamport.end_key_at_gateway(&id.to_string());
-                    world.say(&format!("the buyer of {id} ends the agreement at the gateway"));
+                    world.say(|| format!("the buyer of {id} ends the agreement at the gateway"));
                 }
             }
             Deed::Subscribe { who, way } => {
@@ -619,7 +619,7 @@ impl<'a> Show<'a> {
                     self.crowd.spawn(async move {
                         let said = actor.live(ask(&billing, id, command, life)).await;
                         let said = said.unwrap_or_else(|| "no answer".to_owned());
-                        actor.world.say(&format!("{} asks for {command:?}: {said}", actor.name));
+                        actor.world.say(|| format!("{} asks for {command:?}: {said}", actor.name));
                         if command == Ask::NewPaymentMethod && said == "done" {
                             trip.go(id, Way::Back).await;
                         }
@@ -723,7 +723,7 @@ impl Trip {
         let Some(id) = opened["window_id"].as_str() else { return };
         tokio::time::sleep(Duration::from_secs(15)).await;
         self.post(&format!("/chai/window/{id}/{button}"), String::new());
-        self.world.say(&format!("the buyer of {session} presses {button}"));
+        self.world.say(|| format!("the buyer of {session} presses {button}"));
         let name = window.request.merchant_uid;
         let imp_uid = {
             let inner = self.world.inner();
@@ -746,7 +746,7 @@ impl Trip {
             Some(Ok(Confirmation::Refused(refusal))) => format!("{refusal:?}"),
             Some(Err(error)) => error.to_string(),
         };
-        self.world.say(&format!("the buyer comes back ({}), and reads: {said}", actor.name));
+        self.world.say(|| format!("the buyer comes back ({}), and reads: {said}", actor.name));
     }
 
     fn post(&self, path: &str, body: String) -> Value {

@@ -119,7 +119,7 @@ impl Proof {
         totals.schedules += 1;
         totals.crash_points += outcome.places.len() as u64;
         totals.faults += outcome.struck.len() as u64;
-        histories.insert(outcome.digest());
+        histories.insert(outcome.footprint);
         totals.histories = histories.len() as u64;
         let rules: BTreeSet<Rule> = outcome.violations.iter().map(|violation| violation.rule).collect();
         if rules.is_empty() {
@@ -145,8 +145,8 @@ impl Proof {
 /// A broken history, shrunk and in words.
 pub fn explain(broken: &Broken) -> String {
     let stage = Stage::default();
-    let outcome = stage.run(&broken.plot);
-    let (plot, outcome) = shrink(&stage, &broken.plot, outcome);
+    let plot = shrink(&stage, &broken.plot, stage.run(&broken.plot));
+    let outcome = Stage::telling().run(&plot);
     let mut text =
         format!("seed {}, shrunk to {} faults and {} deeds:\n", plot.seed, outcome.struck.len(), plot.life.deeds.len());
     for (_, at, deed) in &plot.life.deeds {

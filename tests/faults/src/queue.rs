@@ -119,7 +119,7 @@ impl Queue for ToQueue {
             let rough = world.is_rough();
             let fate = if rough { world.dice.below(&about, 1000) } else { 1000 };
             if fate < 20 {
-                world.say(&format!("{} can't reach the queue", me.name));
+                world.say(|| format!("{} can't reach the queue", me.name));
                 return Err(QueueError("no connection".to_owned()));
             }
             let now = world.time.now();

@@ -193,8 +193,13 @@ impl Rules {
         written: &[Written],
         iamport: &Simulator,
         now: Timestamp,
-        trace: &mut Vec<(Timestamp, String)>,
+        mut trace: Option<&mut Vec<(Timestamp, String)>>,
     ) {
+        let mut say = |line: std::fmt::Arguments<'_>| {
+            if let Some(trace) = &mut trace {
+                trace.push((now, line.to_string()));
+            }
+        };
         for unread in std::mem::take(&mut copy.unread) {
             self.broken(Rule::Unreadable, unread);
         }
@@ -204,7 +209,7 @@ impl Rules {
                     if let Some(was) = before.get(&is.id) {
                         self.moved(was, is, copy, iamport);
                         if was.status != is.status {
-                            trace.push((now, format!("    {} is {}", is.id, is.status.word())));
+                            say(format_args!("    {} is {}", is.id, is.status.word()));
                         }
                     }
                     self.settled_together(&copy.accounts[&is.id], is);
@@ -214,11 +219,11 @@ impl Rules {
                         let decided = self.decided.entry(payment.imp_uid.to_string()).or_default();
                         decided.entry(refund.requested_at).or_insert(refund.amount.get());
                     }
-                    trace.push((now, format!("    ledger: {} {}", charge.merchant_uid, charge.status.word())));
+                    say(format_args!("    ledger: {} {}", charge.merchant_uid, charge.status.word()));
                     self.entered(charge, copy, iamport, now);
                 }
                 Written::Refund(_, refund) => {
-                    trace.push((now, format!("    ledger: {} given back of {}", refund.amount, refund.imp_uid)));
+                    say(format_args!("    ledger: {} given back of {}", refund.amount, refund.imp_uid));
                 }
             }
         }

@@ -7,9 +7,9 @@ use crate::script::Script;
 /// Histories are tried until they have made so many network calls together: one that goes in circles makes very many.
 const MOST_CALLS: usize = 40_000;
 
-/// The smallest plot found that breaks the same rule as `plot`, and its outcome.
-pub fn shrink(stage: &Stage, plot: &Plot, outcome: Outcome) -> (Plot, Outcome) {
-    let Some(rule) = outcome.violations.first().map(|violation| violation.rule) else { return (plot.clone(), outcome) };
+/// The smallest plot found that breaks the same rule as `plot`, of which `outcome` came.
+pub fn shrink(stage: &Stage, plot: &Plot, outcome: Outcome) -> Plot {
+    let Some(rule) = outcome.violations.first().map(|violation| violation.rule) else { return plot.clone() };
     let given = Plot { script: Script::Given(outcome.struck.clone()), ..plot.clone() };
     let calls = outcome.places.len();
     let mut smallest = Smallest { stage, rule, plot: plot.clone(), outcome, calls };
@@ -22,7 +22,7 @@ pub fn shrink(stage: &Stage, plot: &Plot, outcome: Outcome) -> (Plot, Outcome) {
         smallest.leave_out_deeds();
         smallest.leave_out_strikes();
         if smallest.size() == before || smallest.calls >= MOST_CALLS {
-            return (smallest.plot, smallest.outcome);
+            return smallest.plot;
         }
     }
 }

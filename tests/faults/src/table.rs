@@ -95,8 +95,8 @@ impl Copy {
                     // It was carried out before, and has changed nothing now.
                     return Vec::new();
                 }
-                let items = request["TransactItems"].as_array().cloned().unwrap_or_default();
-                items.iter().filter_map(|item| self.put(&item["Put"]["Item"])).collect()
+                let items = request["TransactItems"].as_array().into_iter().flatten();
+                items.filter_map(|item| self.put(&item["Put"]["Item"])).collect()
             }
             _ => Vec::new(),
         }

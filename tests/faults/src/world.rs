@@ -28,6 +28,7 @@ pub struct World {
     /// Something happened that somebody may wait for.
     pub changed: Notify,
     script: Script,
+    telling: bool,
     rough: AtomicBool,
     faults_stopped: AtomicBool,
     on_the_way: AtomicUsize,
@@ -57,8 +58,10 @@ pub struct Inner {
     pub struck: Strikes,
     /// Which calls could have been struck.
     pub places: Vec<(Place, Kind)>,
-    /// What happened, in words.
+    /// What happened, in words; empty where nobody is told.
     pub trace: Vec<(Timestamp, String)>,
+    /// What happened, as a number.
+    pub footprint: Dice,
     messages: Messages,
     down_until: Option<Timestamp>,
     /// When I'mport was asked for a charge first, by merchant_uid.
@@ -71,6 +74,7 @@ impl World {
         time: Time,
         dice: Dice,
         script: Script,
+        telling: bool,
         rough: bool,
         database: Database,
         iamport: Simulator,
@@ -80,6 +84,7 @@ impl World {
             dice,
             changed: Notify::new(),
             script,
+            telling,
             rough: AtomicBool::new(rough),
             faults_stopped: AtomicBool::new(false),
             on_the_way: AtomicUsize::new(0),
@@ -91,6 +96,7 @@ impl World {
                 struck: Strikes::new(),
                 places: Vec::new(),
                 trace: Vec::new(),
+                footprint: dice,
                 messages: Messages::default(),
                 down_until: None,
                 asked_at: BTreeMap::new(),
@@ -118,7 +124,7 @@ impl World {
         self.faults_stopped.store(true, Ordering::Relaxed);
         self.rough.store(false, Ordering::Relaxed);
         self.inner().down_until = None;
-        self.say("from here on nothing goes wrong any more");
+        self.say(|| "from here on nothing goes wrong any more".to_owned());
     }
 
     /// I'mport can't be reached for `span`.
@@ -127,13 +133,22 @@ impl World {
             return;
         }
         self.inner().down_until = self.time.now().checked_add(span).ok();
-        self.say(&format!("I'mport can't be reached for {} minutes", span.as_mins()));
+        self.say(|| format!("I'mport can't be reached for {} minutes", span.as_mins()));
     }
 
-    /// Adds a line to the history.
-    pub fn say(&self, line: &str) {
-        let now = self.time.now();
-        self.inner().trace.push((now, line.to_owned()));
+    /// Adds a line to the history, where it is told.
+    pub fn say(&self, line: impl FnOnce() -> String) {
+        if self.telling {
+            let line = line();
+            self.inner().trace.push((self.time.now(), line));
+        }
+    }
+
+    /// Leaves a trace of what `who` has met.
+    fn tread(&self, who: &Place, met: u16) {
+        let now = self.time.now().as_millisecond();
+        let mut inner = self.inner();
+        inner.footprint = Dice::new(inner.footprint.roll(&who.actor) ^ now.unsigned_abs() ^ u64::from(met).rotate_left(48));
     }
 
     /// Requests that were cut off from their senders and arrive later.
@@ -172,7 +187,7 @@ impl World {
             let Inner { copy, rules, iamport, trace, .. } = &mut *inner;
             let before = rules.before(copy);
             let written = copy.follow(operation, body, &answer.body);
-            rules.after_write(&before, copy, &written, iamport, now, trace);
+            rules.after_write(&before, copy, &written, iamport, now, self.telling.then_some(trace));
         }
         answer
     }

@@ -68,11 +68,12 @@ async fn ask(me: &Actor, request: Request<Bytes>, timeout: Duration) -> Result<R
     let world = me.world.clone();
     let kind = kind_of(&request);
     let body: Value = serde_json::from_slice(request.body()).unwrap_or_default();
-    let words = words(kind, &request, &body);
+    let words = || words(kind, &request, &body);
     let (place, strike) = world.strike(me, kind);
     if world.is_down() {
         me.strike();
-        world.say(&format!("{} {words}: I'mport is down", me.name));
+        world.tread(&place, 0);
+        world.say(|| format!("{} {}: I'mport is down", me.name, words()));
         return Err(TransportError::NotSent("I'mport is down".to_owned()));
     }
     if kind == Kind::Again {
@@ -83,16 +84,17 @@ async fn ask(me: &Actor, request: Request<Bytes>, timeout: Duration) -> Result<R
     let answer = match strike {
         None => at_iamport(&world, kind, &request, &body, None),
         Some(fault) => {
-            world.say(&format!("{} {words}: {}", me.name, fault.words()));
+            world.say(|| format!("{} {}: {}", me.name, words(), fault.words()));
             struck(me, &world, kind, fault, &request, &body, timeout).await
         }
     };
     if !matches!(strike, Some(Fault::FreezeBefore(_) | Fault::FreezeAfter(_))) {
         world.travel(&place, "back").await;
     }
+    world.tread(&place, answer.as_ref().map_or(0, |answer| answer.status().as_u16()));
     if strike.is_none() {
-        let said = answer.as_ref().map(|answer| said(kind, answer)).unwrap_or_default();
-        world.say(&format!("{} {words}: {said}", me.name));
+        let said = || answer.as_ref().map(|answer| said(kind, answer)).unwrap_or_default();
+        world.say(|| format!("{} {}: {}", me.name, words(), said()));
     }
     answer
 }
@@ -150,7 +152,7 @@ async fn struck(
             let (request, body) = (request.clone(), body.clone());
             world.inner().rules.sets_out(uid(&body));
             later(world, s, move |world| {
-                world.say(&format!("what was asked for {} arrives at I'mport", uid(&body)));
+                world.say(|| format!("what was asked for {} arrives at I'mport", uid(&body)));
                 world.inner().rules.arrives(uid(&body));
                 let _ = at_iamport(world, kind, &request, &body, None);
             });

@@ -100,17 +100,18 @@ async fn ask(me: &Actor, operation: String, body: String) -> Result<HttpResponse
     let answer = match strike {
         None => Ok(world.at_table(&operation, &body)),
         Some(fault) => {
-            world.say(&format!("{} {}: {}", me.name, words(&operation, &body), fault.words()));
+            world.say(|| format!("{} {}: {}", me.name, words(&operation, &body), fault.words()));
             struck(me, &world, fault, &operation, &body).await
         }
     };
     if !matches!(strike, Some(Fault::FreezeBefore(_) | Fault::FreezeAfter(_))) {
         world.travel(&place, "back").await;
     }
+    let status = answer.as_ref().map_or(0, |answer| answer.status);
+    world.tread(&place, status);
     if strike.is_none() && kind != Kind::Read {
-        let status = answer.as_ref().map_or(0, |answer| answer.status);
         let said = if status == 200 { "done" } else { "its condition doesn't hold" };
-        world.say(&format!("{} {}: {said}", me.name, words(&operation, &body)));
+        world.say(|| format!("{} {}: {said}", me.name, words(&operation, &body)));
     }
     answer.map(respond)
 }
@@ -138,8 +139,8 @@ async fn struck(
             let (operation, body) = (operation.to_owned(), body.to_owned());
             later(world, s, move |world| {
                 let status = world.at_table(&operation, &body).status;
-                let words = words(&operation, &body);
-                world.say(&format!("what was sent {s} s ago ({words}) arrives at the table: {status}"));
+                let words = || words(&operation, &body);
+                world.say(|| format!("what was sent {s} s ago ({}) arrives at the table: {status}", words()));
             });
             Err(cut())
         }

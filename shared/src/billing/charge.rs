@@ -7,7 +7,7 @@
 //!    *Crash before*: nothing happened; it is still due. *Crash after*: the attempt is in flight. Nobody else can claim;
 //!    once its lease is over, whoever comes asks I'mport what became of it ([`super::resolve`]).
 //! 2. **Earlier attempts** of the same period are looked up, from the second attempt on: a decline may have turned into a
-//!    payment since. *Crash after*: as above.
+//!    payment since, and one that goes back must have gone. *Crash after*: as above.
 //! 3. **The send deadline**: a worker that was held up for longer than [`SEND_WITHIN`] since its claim does not send. So
 //!    nothing leaves late, after others have concluded that nothing will.
 //! 4. **`again`**. *Crash before, during or after*: in flight, and looked up. An answer counts as proof only where it
@@ -25,7 +25,17 @@ use super::{Billing, TRIES};
 use crate::iamport::{Again, Answer, CallError, IamportPayment, PaymentStatus};
 use crate::store::{Entry, Guard, StoreError, Taken};
 use crate::subscription::settle::{LatePayment, Proof};
-use crate::subscription::{ImpUid, Intent, MerchantUid, Subscription, SubscriptionId, Won};
+use crate::subscription::{ImpUid, Intent, MerchantUid, RepairAction, Subscription, SubscriptionId, Won};
+
+/// What became of the attempts at a period that are recorded as declined.
+pub(super) enum Earlier {
+    /// None of them was paid.
+    Unpaid,
+    /// One was paid after all.
+    Paid(MerchantUid, Box<IamportPayment>),
+    /// One was, by an amount that wasn't meant, and goes back as an operator has decided.
+    GoesBack,
+}
 
 /// How long after its claim an attempt may still be sent. Far below the settle delay, even where clocks differ by minutes.
 pub const SEND_WITHIN: SignedDuration = SignedDuration::from_secs(30);
@@ -69,8 +79,12 @@ impl Billing {
     pub(super) async fn send(&self, claimed: Subscription) -> Result<Charged, StoreError> {
         let Some(intent) = claimed.in_flight.clone() else { return Ok(Charged::NotClaimed(Some(Box::new(claimed)))) };
         match self.late_payment(claimed.id, intent.period, intent.attempt - 1).await {
-            Ok(None) => (),
-            Ok(Some((name, paid))) => return Box::pin(self.settle_by_earlier(claimed, name, &paid)).await,
+            Ok(Earlier::Unpaid) => (),
+            Ok(Earlier::Paid(name, paid)) => return Box::pin(self.settle_by_earlier(claimed, name, &paid)).await,
+            // Else the buyer would have paid twice, for as long as that takes.
+            Ok(Earlier::GoesBack) => {
+                return self.doubt(claimed, true, None, "an earlier payment has yet to go back").await;
+            }
             Err(error) => return self.doubt(claimed, true, None, &error.to_string()).await,
         }
         let held_up = claimed.claimed_at.is_none_or(|at| self.now().duration_since(at) > SEND_WITHIN);
@@ -248,17 +262,23 @@ impl Billing {
         id: SubscriptionId,
         period: u32,
         attempts: u32,
-    ) -> Result<Option<(MerchantUid, IamportPayment)>, CallError> {
+    ) -> Result<Earlier, CallError> {
+        let mut earlier = Earlier::Unpaid;
         for attempt in (1..=attempts).rev() {
             let name = MerchantUid::charge(id, period, attempt);
-            if let Evidence::Paid(first, _) = weigh(self.iamport.payments_of(name).await?) {
+            let Evidence::Paid(first, others) = weigh(self.iamport.payments_of(name).await?) else { continue };
+            for paid in std::iter::once(*first).chain(others) {
                 // Of a payment that wasn't what was meant, an operator may have decided.
-                if !self.is_decided(id, &first.imp_uid).await.unwrap_or(false) {
-                    return Ok(Some((name, *first)));
+                match self.decided(id, &paid.imp_uid).await.unwrap_or(None) {
+                    None => return Ok(Earlier::Paid(name, Box::new(paid))),
+                    Some(RepairAction::Refund) if paid.stands() => earlier = Earlier::GoesBack,
+                    Some(
+                        RepairAction::Accept | RepairAction::Refund | RepairAction::Retry | RepairAction::WriteOff,
+                    ) => (),
                 }
             }
         }
-        Ok(None)
+        Ok(earlier)
     }
 
     /// An earlier attempt was paid, and enters the ledger. This one is let go where it was never sent; where it was, it

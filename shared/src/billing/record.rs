@@ -68,7 +68,7 @@ impl Billing {
         let meant = Meant { merchant_uid: name, amount, customer_uid: &seen.customer_uid };
         match meant.verify(paid) {
             Ok(payment) => self.record_verified(LatePayment { merchant_uid: name, amount, credit, payment }).await?,
-            Err(_) if self.is_decided(seen.id, &paid.imp_uid).await? => return Ok(Recorded::Unknown),
+            Err(_) if self.decided(seen.id, &paid.imp_uid).await?.is_some() => return Ok(Recorded::Unknown),
             Err(difference) => {
                 self.review(seen, difference).await?;
                 return Ok(Recorded::NeedsReview);

@@ -172,10 +172,10 @@ impl Billing {
         Ok(Repaired::Waiting(Box::new(seen)))
     }
 
-    /// Whether an operator has decided of this payment: then it is no news any more.
-    pub(super) async fn is_decided(&self, id: SubscriptionId, imp_uid: &str) -> Result<bool, StoreError> {
-        let Ok(imp_uid) = imp_uid.parse() else { return Ok(false) };
-        Ok(self.store.finding(id, &imp_uid).await?.is_some_and(|finding| finding.closed.is_some()))
+    /// What an operator has decided of this payment, if anything: then it is no news any more.
+    pub(super) async fn decided(&self, id: SubscriptionId, imp_uid: &str) -> Result<Option<RepairAction>, StoreError> {
+        let Ok(imp_uid) = imp_uid.parse() else { return Ok(None) };
+        Ok(self.store.finding(id, &imp_uid).await?.and_then(|finding| finding.closed))
     }
 }
 

@@ -3,7 +3,7 @@
 use jiff::Timestamp;
 use tracing::info;
 
-use super::charge::Charged;
+use super::charge::{Charged, Earlier};
 use super::confirm::Confirmation;
 use super::delete_key::Deleted;
 use super::refund::Refunded;
@@ -222,8 +222,8 @@ impl Billing {
     /// Was a declined attempt at the current period paid after all? One that was enters the ledger.
     async fn look_for_late_payment(&self, seen: &mut Subscription) -> Result<Look, StoreError> {
         match self.late_payment(seen.id, seen.period, seen.attempts).await {
-            Ok(None) => Ok(Look::Nothing),
-            Ok(Some((name, paid))) => {
+            Ok(Earlier::Unpaid | Earlier::GoesBack) => Ok(Look::Nothing),
+            Ok(Earlier::Paid(name, paid)) => {
                 Box::pin(self.record_seen(seen.clone(), name, &paid)).await?;
                 match self.store.subscription(seen.id).await? {
                     Some(current) => {

@@ -139,6 +139,11 @@ impl IamportPayment {
         self.cancel_amount.as_ref().and_then(Won::from_number).unwrap_or(Won::ZERO)
     }
 
+    /// Whether not all of it went back.
+    pub fn stands(&self) -> bool {
+        self.was_paid() && self.amount().is_none_or(|amount| amount > self.cancel_amount())
+    }
+
     /// When it was paid.
     pub fn paid_at(&self) -> Option<Timestamp> {
         moment(self.paid_at)

@@ -410,6 +410,8 @@ impl Subscription {
         };
         self.dunning = None;
         self.next_plan = None;
+        // Whatever a window issues now is of no use.
+        self.window_opened_at = None;
         self.ended = Some(Ended { at: now, reason });
     }
 

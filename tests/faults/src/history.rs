@@ -17,16 +17,15 @@ use futures::FutureExt;
 use jiff::{SignedDuration, Timestamp};
 use maedal::aws::Aws;
 use maedal::billing::{
-    Billing, CheckoutRequest, CommandRequest, Confirmation, Opened, PlanRequest, RefundRequest, Session,
+    Billing, CheckoutRequest, CommandRequest, Opened, PlanRequest, RefundRequest, RepairRequest, Session, Span,
 };
 use maedal::config::{Channel, Site};
 use maedal::iamport::{Credentials, Iamport};
 use maedal::ids::Ids;
 use maedal::queue::{BATCH, Message};
-use maedal::store::{Buyer, Store};
-use maedal::subscription::{
-    Command, ImpUid, Interval, MerchantUid, Policy, RefundPart, Status, SubscriptionId, Unit, When, Won,
-};
+use maedal::store::{Buyer, Charging, Store};
+use maedal::subscription::period::in_seoul;
+use maedal::subscription::{Command, Interval, Policy, RefundPart, RepairAction, SubscriptionId, Unit, When, Won};
 use serde_json::{Value, json};
 use simulator::{Config, Simulator, Webhook};
 use tokio::task::JoinSet;
@@ -43,17 +42,23 @@ use crate::world::{SETUP, ToIamport, ToTable, World};
 
 /// The table's name.
 const TABLE: &str = "maedal";
-/// The table, without its stream and the two indexes that no use case here reads: each write costs time.
+/// The table, without its stream and the two indexes that no use case here reads: each write costs time. The index of days is for
+/// lives in which the books are compared.
 const TABLE_AS_JSON: &str = r#"{
     "TableName": "maedal", "BillingMode": "PAY_PER_REQUEST",
     "AttributeDefinitions": [
         { "AttributeName": "pk", "AttributeType": "S" }, { "AttributeName": "sk", "AttributeType": "S" },
-        { "AttributeName": "due_shard", "AttributeType": "N" }, { "AttributeName": "due_at", "AttributeType": "N" }
+        { "AttributeName": "due_shard", "AttributeType": "N" }, { "AttributeName": "due_at", "AttributeType": "N" },
+        { "AttributeName": "paid_day", "AttributeType": "S" }, { "AttributeName": "paid_at", "AttributeType": "N" }
     ],
     "KeySchema": [{ "AttributeName": "pk", "KeyType": "HASH" }, { "AttributeName": "sk", "KeyType": "RANGE" }],
     "GlobalSecondaryIndexes": [{
         "IndexName": "due", "Projection": { "ProjectionType": "KEYS_ONLY" },
         "KeySchema": [{ "AttributeName": "due_shard", "KeyType": "HASH" }, { "AttributeName": "due_at", "KeyType": "RANGE" }]
+    }, {
+        "IndexName": "by_day",
+        "Projection": { "ProjectionType": "INCLUDE", "NonKeyAttributes": ["imp_uid", "amount", "refunded"] },
+        "KeySchema": [{ "AttributeName": "paid_day", "KeyType": "HASH" }, { "AttributeName": "paid_at", "KeyType": "RANGE" }]
     }]
 }"#;
 /// Workers of `charge` that run side by side, each with a clock of its own.
@@ -65,6 +70,8 @@ const WHOLE_TICKS: u64 = 10;
 const REST: SignedDuration = SignedDuration::from_hours(24 * 12);
 /// A history that takes more steps than this goes in circles.
 const MOST_STEPS: u32 = 20_000;
+/// So many days are compared once all is quiet.
+const LAST_DAYS: usize = 3;
 /// When histories begin: 10 in the morning in Korea.
 const EPOCH: Timestamp = Timestamp::constant(1_795_395_600, 0);
 
@@ -96,9 +103,18 @@ impl Plot {
             ends_after: SignedDuration::from_hours(26),
             per_mille: 0,
             rough: false,
+            operated: false,
             deeds: vec![(0, SignedDuration::from_secs(60), Deed::Subscribe { who: 0, way: Way::Back })],
         };
         Self { seed: 1, life, script: Script::Given(strikes) }
+    }
+}
+
+impl Plot {
+    /// One buyer, and nothing goes wrong but what strikes.
+    fn is_undisturbed(&self) -> bool {
+        let buyers = self.life.deeds.iter().filter(|(_, _, deed)| matches!(deed, Deed::Subscribe { .. }));
+        !self.life.rough && buyers.count() == 1
     }
 }
 
@@ -174,7 +190,7 @@ impl Stage {
                 world.inner().rules.broken(Rule::Panic, what.unwrap_or("a panic"));
             }
             let mut inner = world.inner();
-            if matches!(&plot.script, Script::Given(strikes) if strikes.is_empty()) {
+            if plot.is_undisturbed() && inner.struck.is_empty() {
                 let over = over_budget(&inner.places);
                 over.into_iter().for_each(|what| inner.rules.broken(Rule::Budget, what));
             }
@@ -191,7 +207,7 @@ impl Stage {
     }
 }
 
-/// The renewals of a history in which nothing struck that aren't three calls: the claim, the charge, the settlement. A worker's
+/// The renewals of a history in which nothing struck that don't begin with three calls: the claim, the charge, the settlement. A worker's
 /// token is for many of them. The first charge, which a webhook may ask for, reads what it knows nothing of before.
 fn over_budget(places: &[(Place, Kind)]) -> Vec<String> {
     let mut workers: Vec<(&str, Vec<Kind>)> = Vec::new();
@@ -202,11 +218,9 @@ fn over_budget(places: &[(Place, Kind)]) -> Vec<String> {
         }
     }
     workers.iter_mut().for_each(|(_, kinds)| kinds.retain(|kind| *kind != Kind::Token));
-    let mut charges = workers.into_iter().filter(|(_, kinds)| kinds.contains(&Kind::Again)).skip(1).peekable();
-    if charges.peek().is_none() {
-        return vec!["nothing was renewed".to_owned()];
-    }
-    let over = charges.filter(|(_, kinds)| *kinds != [Kind::Write, Kind::Again, Kind::Transaction]);
+    let charges = workers.into_iter().filter(|(_, kinds)| kinds.contains(&Kind::Again)).skip(1);
+    // Where a webhook is faster, the worker reads what it has settled.
+    let over = charges.filter(|(_, kinds)| !kinds.starts_with(&[Kind::Write, Kind::Again, Kind::Transaction]));
     over.map(|(actor, kinds)| format!("{actor} renews with {kinds:?}")).collect()
 }
 
@@ -222,10 +236,10 @@ struct Show<'a> {
     plot: &'a Plot,
     charge: Vec<Wiring>,
     webhook: Vec<Arc<webhook::App>>,
-    pages: Wiring,
+    complete: Arc<complete::App>,
     manage: Wiring,
     dispatch: Arc<dispatch::App>,
-    site: Site,
+    reconcile: Arc<reconcile::App>,
     sessions: Arc<std::sync::Mutex<BTreeMap<usize, SubscriptionId>>>,
     made: BTreeMap<&'static str, u32>,
     crowd: JoinSet<()>,
@@ -276,22 +290,26 @@ impl<'a> Show<'a> {
             clock: ticker.clock.clone(),
             budget: Duration::from_secs(45),
         };
+        let site = Site {
+            public_url: "https://pay.example".to_owned(),
+            sdk_url: "https://cdn.example/v1/iamport.js".to_owned(),
+            user_code: "imp00000000".to_owned(),
+            channel: Channel::default(),
+            session: SignedDuration::from_mins(60),
+            merchant_name: String::new(),
+        };
         Self {
             world: world.clone(),
             plot,
             charge: (0..WORKERS).map(|nth| wire(&format!("charge {nth}"))).collect(),
             webhook: vec![hearer("webhook 0"), hearer("webhook 1")],
-            pages: wire("pages"),
+            complete: Arc::new(complete::App { billing: wire("pages").billing, site }),
             manage: wire("manage"),
             dispatch: Arc::new(dispatch),
-            site: Site {
-                public_url: "https://pay.example".to_owned(),
-                sdk_url: "https://cdn.example/v1/iamport.js".to_owned(),
-                user_code: "imp00000000".to_owned(),
-                channel: Channel::default(),
-                session: SignedDuration::from_mins(60),
-                merchant_name: String::new(),
-            },
+            reconcile: Arc::new(reconcile::App {
+                billing: wire("reconcile").billing,
+                budget: Duration::from_secs(480),
+            }),
             sessions: Arc::default(),
             made: BTreeMap::new(),
             crowd: JoinSet::new(),
@@ -343,8 +361,8 @@ impl<'a> Show<'a> {
         let deeds = self.plot.life.deeds.clone();
         let mut deeds = deeds.into_iter().peekable();
         let ends_at = EPOCH.saturating_add(self.plot.life.ends_after).unwrap_or(Timestamp::MAX);
-        let rest_at = ends_at.saturating_add(REST).unwrap_or(Timestamp::MAX);
-        let mut calm = false;
+        let mut rest_at = ends_at.saturating_add(REST).unwrap_or(Timestamp::MAX);
+        let (mut calm, mut repaired) = (false, false);
         for _ in 0..MOST_STEPS {
             let now = self.world.time.now();
             if !calm && now >= ends_at && deeds.peek().is_none() {
@@ -360,7 +378,13 @@ impl<'a> Show<'a> {
             self.tick(now);
             self.hand_out(now);
             if calm && self.is_quiet(now) {
-                return self.at_rest().await;
+                self.at_rest().await;
+                if repaired || !self.repair().await {
+                    return;
+                }
+                repaired = true;
+                rest_at = now.saturating_add(REST).unwrap_or(Timestamp::MAX);
+                continue;
             }
             if now > rest_at {
                 let why = self.unquiet(now);
@@ -368,7 +392,8 @@ impl<'a> Show<'a> {
                     Rule::Stuck,
                     format!("not quiet {} days after the last fault: {why}", REST.as_hours() / 24),
                 );
-                return self.at_rest().await;
+                self.at_rest().await;
+                return;
             }
             let mut next = self.next_happening(now);
             if let Some((_, at, _)) = deeds.peek() {
@@ -430,7 +455,7 @@ impl<'a> Show<'a> {
         }
         for (id, account) in &inner.copy.accounts {
             let Some(subscription) = &account.subscription else { continue };
-            if subscription.status == Status::NeedsReview {
+            if account.waits_for_a_person() {
                 continue;
             }
             if let Some(intent) = &subscription.in_flight {
@@ -455,9 +480,60 @@ impl<'a> Show<'a> {
 
     async fn at_rest(&mut self) {
         let now = self.world.time.now();
-        let mut inner = self.world.inner();
-        let crate::world::Inner { copy, rules, iamport, .. } = &mut *inner;
-        rules.at_rest(copy, iamport, &self.plot.life.policy, now);
+        {
+            let mut inner = self.world.inner();
+            let crate::world::Inner { copy, rules, iamport, .. } = &mut *inner;
+            rules.at_rest(copy, iamport, &self.plot.life.policy, now);
+            if !self.plot.life.operated || copy.waits_for_a_person() {
+                return;
+            }
+        }
+        // Once more, by our own means: the days on which I'mport was paid last.
+        let (days, ids) = {
+            let inner = self.world.inner();
+            let paid = inner.iamport.books().payments().iter().filter_map(|payment| payment.paid_at);
+            let days = paid.filter_map(|at| in_seoul(at).start_of_day().ok()).map(|day| day.timestamp());
+            (days.collect::<BTreeSet<_>>(), inner.copy.accounts.keys().copied().collect::<Vec<_>>())
+        };
+        let app = self.reconcile.clone();
+        let compare = async move {
+            let mut settled = 0;
+            for day in days.into_iter().rev().take(LAST_DAYS) {
+                let span = Span { from: day, to: day.saturating_add(SignedDuration::from_hours(24)).unwrap_or(day) };
+                settled += app.billing.reconcile(span, app.budget).await.map_or(0, |done| done.settled);
+            }
+            let mut open = Vec::new();
+            for id in ids {
+                let findings = app.billing.store.findings(id).await.unwrap_or_default();
+                open.extend(findings.into_iter().filter(|finding| finding.closed.is_none()));
+            }
+            (settled, open)
+        };
+        let Some((settled, open)) = self.actor("reconcile").live(compare).await else { return };
+        self.world.inner().rules.compared(settled, &open);
+    }
+
+    /// A person decides of all that waits for one. False: nothing does.
+    async fn repair(&mut self) -> bool {
+        let waiting: Vec<SubscriptionId> = {
+            let inner = self.world.inner();
+            let waits = |id: &SubscriptionId| inner.copy.accounts[id].waits_for_a_person();
+            inner.copy.accounts.keys().copied().filter(|id| waits(id)).collect()
+        };
+        for id in &waiting {
+            let actions = [RepairAction::Accept, RepairAction::Refund, RepairAction::WriteOff];
+            let action = self.world.dice.one_of(&format!("repair {id}"), &actions);
+            self.world.say(|| format!("an operator decides of {id}: {}", action.word()));
+            self.world.inner().rules.repaired(*id, action);
+            let request = RepairRequest { action, by: "an operator".to_owned(), reason: "as asked".to_owned() };
+            let billing = self.manage.billing.clone();
+            let deciding = async { billing.decide_repair(*id, &request, None).await.map(drop) };
+            let decided = self.actor("operator").live(deciding).await;
+            if !matches!(decided, Some(Ok(()))) {
+                self.world.inner().rules.broken(Rule::Stuck, format!("{id} can't be repaired: {decided:?}"));
+            }
+        }
+        !waiting.is_empty()
     }
 
     /// The minute's tick, where something is due. On AWS there is one each minute; here they come less often while nothing
@@ -485,12 +561,13 @@ impl<'a> Show<'a> {
             let actor = self.actor("dispatch");
             let app = self.dispatch.clone();
             let world = self.world.clone();
+            let asks = self.plot.life.operated;
             let whole = world.is_rough() && world.dice.happens(&format!("whole {}", actor.name), WHOLE_TICKS);
             self.crowd.spawn(async move {
                 let shards = world.inner().copy.shards();
                 let _ = match whole {
                     true => actor.live(async move { dispatch::handle(&app, Value::Null).await.is_ok() }).await,
-                    false => actor.live(dispatch_shards(&app, &shards)).await,
+                    false => actor.live(dispatch_shards(&app, &shards, asks)).await,
                 };
                 world.changed.notify_one();
             });
@@ -514,7 +591,7 @@ impl<'a> Show<'a> {
             let place = self.world.dice.below(&format!("worker {nth}"), WORKERS);
             let wiring = self.charge[usize::try_from(place).unwrap_or(0)].clone();
             self.busy.fetch_add(1, Ordering::Relaxed);
-            let (busy, work) = (self.busy.clone(), work_on(actor, wiring, batch));
+            let (busy, work) = (self.busy.clone(), work_on(actor, wiring, batch, self.plot.life.operated));
             self.crowd.spawn(async move {
                 work.await;
                 busy.fetch_sub(1, Ordering::Relaxed);
@@ -573,6 +650,23 @@ impl<'a> Show<'a> {
         let world = self.world.clone();
         match deed {
             Deed::IamportDown { minutes } => world.take_iamport_down(SignedDuration::from_mins(minutes)),
+            Deed::SwitchOff { minutes } => {
+                let billing = self.manage.billing.clone();
+                self.crowd.spawn(async move {
+                    switch(&world, &billing, nth, false).await;
+                    tokio::time::sleep(Duration::from_secs(60 * minutes)).await;
+                    switch(&world, &billing, nth, true).await;
+                });
+            }
+            Deed::Compare { days } => {
+                let actor = Actor::new(&world, format!("reconcile {nth}"));
+                let app = self.reconcile.clone();
+                self.crowd.spawn(async move {
+                    let asked = reconcile::Asked { days, ..reconcile::Asked::default() };
+                    let done = actor.live(reconcile::handle(&app, asked)).await;
+                    actor.world.say(|| format!("{}: {done:?}", actor.name));
+                });
+            }
             Deed::EndKey { who } => {
                 if let Some(id) = self.session(who) {
                     world.inner().iamport.end_key_at_gateway(&id.to_string());
@@ -584,7 +678,7 @@ impl<'a> Show<'a> {
                 let trip = self.trip(nth);
                 let sessions = self.sessions.clone();
                 let billing = self.manage.billing.clone();
-                let life = self.site.session;
+                let life = self.complete.site.session;
                 self.crowd.spawn(async move {
                     let Ok(plan) = "basic".parse() else { return };
                     let Ok(customer_id) = format!("customer-{who}").parse() else { return };
@@ -615,7 +709,7 @@ impl<'a> Show<'a> {
                 let trip = self.trip(nth);
                 let billing = self.manage.billing.clone();
                 if let Some(id) = self.session(who) {
-                    let life = self.site.session;
+                    let life = self.complete.site.session;
                     self.crowd.spawn(async move {
                         let said = actor.live(ask(&billing, id, command, life)).await;
                         let said = said.unwrap_or_else(|| "no answer".to_owned());
@@ -634,16 +728,22 @@ impl<'a> Show<'a> {
     }
 
     fn trip(&self, nth: usize) -> Trip {
-        Trip { world: self.world.clone(), nth, billing: self.pages.billing.clone(), site: self.site.clone() }
+        Trip { world: self.world.clone(), nth, complete: self.complete.clone() }
     }
 }
 
-/// What `dispatch` does, in the shards that hold anything.
-async fn dispatch_shards(app: &dispatch::App, shards: &BTreeSet<u8>) -> bool {
+/// What `dispatch` does, in the shards that hold anything. It `asks` whether charging is on where anybody switches.
+async fn dispatch_shards(app: &dispatch::App, shards: &BTreeSet<u8>, asks: bool) -> bool {
     let now = app.clock.now();
+    let charging = match asks {
+        true => app.store.charging_is_on(now).await,
+        false => Ok(true),
+    };
+    let Ok(charging) = charging else { return false };
     for shard in shards {
         let Ok(page) = app.store.due(*shard, now, None, 100).await else { continue };
-        let messages: Vec<Message> = page.due.into_iter().map(Message::Step).collect();
+        let wanted = page.due.into_iter().filter(|due| charging || due.is_refund());
+        let messages: Vec<Message> = wanted.map(Message::Step).collect();
         for batch in messages.chunks(BATCH) {
             let _ = app.queue.send(batch).await;
         }
@@ -651,7 +751,8 @@ async fn dispatch_shards(app: &dispatch::App, shards: &BTreeSet<u8>) -> bool {
     true
 }
 
-async fn work_on(actor: Arc<Actor>, wiring: Wiring, batch: Vec<Received>) {
+/// It `asks` whether charging is on where anybody switches: a read more.
+async fn work_on(actor: Arc<Actor>, wiring: Wiring, batch: Vec<Received>, asks: bool) {
     let world = actor.world.clone();
     let mut event = SqsEvent::default();
     event.records = batch
@@ -669,7 +770,13 @@ async fn work_on(actor: Arc<Actor>, wiring: Wiring, batch: Vec<Received>) {
         })
         .collect();
     let app = charge::App { billing: wiring.billing };
-    if let Some(response) = actor.live(charge::handle_batch(&app, event, crate::actor::LONGEST, true)).await {
+    let work = async {
+        match asks {
+            true => charge::handle(&app, event, crate::actor::LONGEST).await,
+            false => charge::handle_batch(&app, event, crate::actor::LONGEST, true).await,
+        }
+    };
+    if let Some(response) = actor.live(work).await {
         let failed: Vec<String> = response.batch_item_failures.into_iter().map(|f| f.item_identifier).collect();
         world.with_messages(|messages| messages.settle(&batch, &failed));
     }
@@ -689,8 +796,7 @@ async fn hear(app: &webhook::App, webhook: &Webhook) -> u16 {
 struct Trip {
     world: Arc<World>,
     nth: usize,
-    billing: Arc<Billing>,
-    site: Site,
+    complete: Arc<complete::App>,
 }
 
 impl Trip {
@@ -711,7 +817,8 @@ impl Trip {
     /// Opens a window, presses `button`, and comes back so many seconds later, as often as there are seconds.
     async fn once(&self, session: SubscriptionId, tab: &str, button: &str, back: &[u64]) {
         let page = Actor::new(&self.world, format!("checkout {}{tab}", self.nth));
-        let opening = self.billing.open_window(session, &self.site, &self.site.public_url);
+        let complete::App { billing, site } = &*self.complete;
+        let opening = billing.open_window(session, site, &site.public_url);
         let window = match page.live(opening).await {
             Some(Ok(window)) => window,
             Some(Err(_)) | None => return,
@@ -720,39 +827,44 @@ impl Trip {
         let mut params = serde_json::to_value(&window.request).unwrap_or_default();
         params["user_code"] = json!(window.user_code);
         let opened = self.post("/chai/window", params.to_string());
+        let opened: Value = opened.and_then(|answer| serde_json::from_slice(answer.body()).ok()).unwrap_or_default();
         let Some(id) = opened["window_id"].as_str() else { return };
         tokio::time::sleep(Duration::from_secs(15)).await;
-        self.post(&format!("/chai/window/{id}/{button}"), String::new());
+        let left = self.post(&format!("/chai/window/{id}/{button}"), String::new());
         self.world.say(|| format!("the buyer of {session} presses {button}"));
-        let name = window.request.merchant_uid;
-        let imp_uid = {
-            let inner = self.world.inner();
-            inner.iamport.books().payments_of(&name.to_string()).next_back().map(|payment| payment.imp_uid.clone())
-        };
-        let Some(Ok(imp_uid)) = imp_uid.map(|imp_uid| imp_uid.parse::<ImpUid>()) else { return };
-        let tabs = back.iter().enumerate().map(|(nth, seconds)| self.come_back(name, &imp_uid, tab, nth, *seconds));
+        let address = left.and_then(|left| left.headers().get("location")?.to_str().ok().map(str::to_owned));
+        let Some(address) = address else { return };
+        let tabs = back.iter().enumerate().map(|(nth, seconds)| self.come_back(&address, tab, nth, *seconds));
         futures::future::join_all(tabs).await;
     }
 
-    async fn come_back(&self, name: MerchantUid, imp_uid: &ImpUid, tab: &str, nth: usize, seconds: u64) {
+    async fn come_back(&self, address: &str, tab: &str, nth: usize, seconds: u64) {
         tokio::time::sleep(Duration::from_secs(seconds)).await;
         let actor = Actor::new(&self.world, format!("complete {}{tab}{nth}", self.nth));
-        let billing = self.billing.clone();
-        let said = actor.live(async { billing.confirm(name, imp_uid).await }).await;
-        let said = match said {
-            None => "no answer".to_owned(),
-            Some(Ok(Confirmation::Confirmed(seen))) => seen.status.word().to_owned(),
-            Some(Ok(Confirmation::NotYet)) => "not yet".to_owned(),
-            Some(Ok(Confirmation::Refused(refusal))) => format!("{refusal:?}"),
-            Some(Err(error)) => error.to_string(),
-        };
-        self.world.say(|| format!("the buyer comes back ({}), and reads: {said}", actor.name));
+        let Ok(request) = lambda_http::http::Request::get(address).body(lambda_http::Body::Empty) else { return };
+        let answer = actor.live(complete::handle(&self.complete, request)).await;
+        let said = || answer.map_or_else(|| "no answer".to_owned(), |answer| answer.status().to_string());
+        self.world.say(|| format!("the buyer comes back ({}): {}", actor.name, said()));
     }
 
-    fn post(&self, path: &str, body: String) -> Value {
+    fn post(&self, path: &str, body: String) -> Option<http::Response<Bytes>> {
         let request = http::Request::post(path).header("content-type", "application/json").body(Bytes::from(body));
-        let answer = request.ok().and_then(|request| self.world.at_iamport(&request, None));
-        answer.and_then(|answer| serde_json::from_slice(answer.body()).ok()).unwrap_or_default()
+        self.world.at_iamport(&request.ok()?, None)
+    }
+}
+
+/// The merchant switches charging on or off, and doesn't rest until it is.
+async fn switch(world: &Arc<World>, billing: &Billing, nth: usize, on: bool) {
+    for turn in 1.. {
+        let word = if on { "on" } else { "off" };
+        let actor = Actor::new(world, format!("switch {nth} {word} {turn}"));
+        let now = billing.clock.now();
+        let charging = Charging { on, since: Some(now), by: None, reason: None };
+        let done = actor.live(billing.store.put_charging(&charging, now)).await;
+        if matches!(done, Some(Ok(()))) {
+            return world.say(|| format!("charging is {word}"));
+        }
+        tokio::time::sleep(Duration::from_secs(60)).await;
     }
 }
 

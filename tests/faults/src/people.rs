@@ -21,6 +21,8 @@ pub struct Life {
     pub per_mille: u64,
     /// Whether the queue, webhooks and ticks misbehave.
     pub rough: bool,
+    /// Whether the merchant switches charging off, and has the books compared.
+    pub operated: bool,
     /// What people do: its number, when, and what.
     pub deeds: Vec<(usize, SignedDuration, Deed)>,
 }
@@ -56,6 +58,16 @@ pub enum Deed {
     IamportDown {
         /// So many.
         minutes: i64,
+    },
+    /// The merchant switches charging off, and on again so many minutes later.
+    SwitchOff {
+        /// So many.
+        minutes: u64,
+    },
+    /// The books are compared: by the schedule, or these last days because the merchant wants it.
+    Compare {
+        /// Which.
+        days: Option<u8>,
     },
 }
 
@@ -116,6 +128,9 @@ const ASKS: [Ask; 18] = [
     Ask::DeleteKey,
 ];
 
+/// Of a thousand rough lives so many are operated.
+const OPERATED: u64 = 60;
+
 impl Life {
     /// The life that `dice` throw.
     pub fn thrown(dice: Dice) -> Self {
@@ -139,7 +154,8 @@ impl Life {
             delete_keys: dice.happens("delete keys", 150),
             ..Policy::default()
         };
-        let mut life = Self { interval, trial_days, policy, ends_after, per_mille, rough, deeds: Vec::new() };
+        let operated = rough && dice.happens("operated", OPERATED);
+        let mut life = Self { interval, trial_days, policy, ends_after, per_mille, rough, operated, deeds: Vec::new() };
         let deeds = life.throw_deeds(dice).into_iter().enumerate();
         life.deeds = deeds.map(|(nth, (at, deed))| (nth, at, deed)).collect();
         life.deeds.sort_by_key(|(_, at, _)| *at);
@@ -175,6 +191,20 @@ impl Life {
         if self.rough && dice.happens("down", 150) {
             let minutes = dice.one_of("down for", &[3, 12, 45, 180, 1_500]);
             deeds.push((seconds(dice.below("down at", span)), Deed::IamportDown { minutes }));
+        }
+        if self.operated {
+            for nth in 0..1 + dice.below("switched off", 2) {
+                let minutes = dice.one_of(&format!("off for {nth}"), &[3, 60, 300, 1_500]);
+                deeds.push((seconds(dice.below(&format!("off at {nth}"), span)), Deed::SwitchOff { minutes }));
+            }
+            // Seldom in long lives: a day's comparison is many calls.
+            for nth in 0..1 + dice.below("compared", 3) {
+                let days = match self.interval.unit {
+                    Unit::Day => dice.one_of(&format!("days {nth}"), &[None, None, Some(1), Some(3)]),
+                    Unit::Week | Unit::Month | Unit::Year => Some(1),
+                };
+                deeds.push((seconds(dice.below(&format!("compared at {nth}"), span)), Deed::Compare { days }));
+            }
         }
         deeds
     }

@@ -5,8 +5,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::{SignedDuration, Timestamp};
 use maedal::subscription::{
-    AfterDunning, CLAIMS_A_DAY, Charge, ChargeStatus, MerchantUid, Policy, Purpose, Status, Subscription,
-    SubscriptionId,
+    AfterDunning, CLAIMS_A_DAY, Charge, ChargeStatus, Finding, MerchantUid, Policy, Purpose, RepairAction, Review,
+    Status, Subscription, SubscriptionId,
 };
 use serde_json::Value;
 use simulator::{Payment, Simulator};
@@ -16,6 +16,9 @@ use crate::table::{Account, Copy, Written};
 
 /// How late a step may be before its subscription counts as forgotten.
 const FORGOTTEN_AFTER: SignedDuration = SignedDuration::from_hours(24);
+/// How long after charging was switched off the last charge may reach I'mport: the worker has asked before, has stood still, and
+/// what it sent was long on its way.
+const SWITCH_WORKS: SignedDuration = SignedDuration::from_mins(20);
 /// What I'mport says can change between our look and our write: while a worker stands still, and a little more.
 const RACE: SignedDuration = SignedDuration::from_secs(420);
 
@@ -39,6 +42,8 @@ pub enum Rule {
     WrongAmount,
     /// 7. More attempts in a day than the circuit breaker allows.
     Breaker,
+    /// Money was asked for while charging was off.
+    Switch,
     /// 8. The subscription advanced without its ledger entry, or the other way round.
     TornSettlement,
     /// A state led to one that it can't lead to.
@@ -82,7 +87,9 @@ pub struct Rules {
     pub violations: Vec<Violation>,
     claims: BTreeMap<SubscriptionId, BTreeSet<i64>>,
     on_the_way: BTreeMap<String, u32>,
-    wrong_amounts: BTreeSet<SubscriptionId>,
+    wrong_amounts: BTreeMap<SubscriptionId, BTreeSet<String>>,
+    repairs: BTreeMap<SubscriptionId, (RepairAction, BTreeSet<String>)>,
+    off_since: Option<Timestamp>,
     /// What was decided to go back of each payment, by when it was.
     decided: BTreeMap<String, BTreeMap<Timestamp, u64>>,
 }
@@ -111,7 +118,32 @@ impl Rules {
     /// I'mport has taken another amount for `uid` than it was asked for.
     pub fn takes_wrong_amount(&mut self, uid: &str) {
         if let Ok(name) = uid.parse::<MerchantUid>() {
-            self.wrong_amounts.insert(name.subscription);
+            self.wrong_amounts.entry(name.subscription).or_default().insert(uid.to_owned());
+        }
+    }
+
+    /// Charging is off, or on.
+    pub fn switched(&mut self, off: bool, now: Timestamp) {
+        self.off_since = off.then(|| self.off_since.unwrap_or(now));
+    }
+
+    /// An operator has decided of what waits for a person: from here on its books have to agree, too.
+    pub fn repaired(&mut self, id: SubscriptionId, action: RepairAction) {
+        let names = self.wrong_amounts.remove(&id).unwrap_or_default();
+        self.repairs.insert(id, (action, names));
+    }
+
+    fn is_written_off(&self, id: SubscriptionId) -> bool {
+        self.repairs.get(&id).is_some_and(|(action, _)| *action == RepairAction::WriteOff)
+    }
+
+    /// The two books agree, and so comparing them must find nothing.
+    pub fn compared(&mut self, settled: usize, open: &[Finding]) {
+        if settled > 0 {
+            self.broken(Rule::Forgotten, format!("comparing the books settles {settled} payments once all is quiet"));
+        }
+        for finding in open {
+            self.broken(Rule::NeedlessReview, format!("a finding: {}", finding.detail));
         }
     }
 
@@ -164,6 +196,9 @@ impl Rules {
         let paid = iamport.books().payments_of(&uid).find(|payment| payment.was_paid());
         if paid.is_some_and(|payment| !changed_its_mind(payment, now)) {
             self.broken(Rule::WithoutProof, format!("{uid} was asked for again, and is paid"));
+        }
+        if self.off_since.is_some_and(|since| now.duration_since(since) > SWITCH_WORKS) {
+            self.broken(Rule::Switch, format!("{uid} was asked for while charging is off"));
         }
         let others = of_period(iamport, id, period).filter(|payment| payment.order.merchant_uid != uid);
         let standing = others.filter(|payment| payment.balance() > 0);
@@ -234,7 +269,8 @@ impl Rules {
         if is.version != was.version + 1 {
             self.broken(Rule::DoubtBlocks, format!("{id}: version {} after {}", is.version, was.version));
         }
-        if !may_become(was.status, is.status) {
+        let repaired = was.status == Status::NeedsReview && self.repairs.contains_key(&id);
+        if !repaired && !may_become(was.status, is.status) {
             self.broken(Rule::IllegalTransition, format!("{id}: {} after {}", is.status.word(), was.status.word()));
         }
         if is.paid_through < was.paid_through {
@@ -301,6 +337,7 @@ impl Rules {
                     self.broken(Rule::WithoutProof, format!("{uid} is paid in the ledger, not at I'mport"))
                 }
             },
+            ChargeStatus::Declined { .. } if self.is_written_off(charge.subscription) => (),
             ChargeStatus::Declined { .. } => {
                 let paid = iamport.books().payments_of(&uid).find(|payment| payment.was_paid());
                 if paid.is_some_and(|payment| !changed_its_mind(payment, now)) {
@@ -333,7 +370,7 @@ impl Rules {
             else {
                 continue;
             };
-            if self.wrong_amounts.contains(&subscription) {
+            if self.wrong_amounts.contains_key(&subscription) || self.is_written_off(subscription) {
                 continue;
             }
             if payment.balance() > 0 {
@@ -373,6 +410,15 @@ impl Rules {
                 self.broken(Rule::DoubleCharge, format!("{id}, period {period}: {} stand", payments.join(" and ")));
             }
         }
+        let given_back = self.repairs.values().filter(|(action, _)| *action == RepairAction::Refund);
+        let kept: Vec<String> = given_back
+            .flat_map(|(_, names)| names)
+            .filter(|name| iamport.books().payments_of(name).any(|payment| payment.balance() > 0))
+            .cloned()
+            .collect();
+        for name in kept {
+            self.broken(Rule::Refund, format!("{name}: an operator wants it to go back, and it stands"));
+        }
         for (id, account) in &copy.accounts {
             let Some(subscription) = &account.subscription else { continue };
             let refunds: u64 = account.refunds.values().map(|refund| refund.amount.get()).sum();
@@ -383,16 +429,19 @@ impl Rules {
                     format!("{id}: refunds of {refunds} in the ledger, {refunded} of its charges"),
                 );
             }
-            if self.wrong_amounts.contains(id) {
+            if self.wrong_amounts.contains_key(id) {
                 if subscription.status != Status::NeedsReview {
                     self.broken(Rule::WrongAmount, format!("{id}: a wrong amount was taken, and nobody is called"));
                 }
                 continue;
             }
-            if let Some(review) = &subscription.review {
+            // Who looks for seven days, and is struck each time, rightly calls a person. Once nothing goes wrong, nobody is.
+            let unlucky = |review: &&Review| self.repairs.is_empty() && review.reason.ends_with("in seven days");
+            if let Some(review) = subscription.review.as_ref().filter(|review| !unlucky(review)) {
                 self.broken(Rule::NeedlessReview, format!("{id}: {}", review.reason));
             }
-            if let Some(intent) = &subscription.in_flight {
+            let in_flight = subscription.in_flight.as_ref().filter(|_| !account.waits_for_a_person());
+            if let Some(intent) = in_flight {
                 self.broken(Rule::Stuck, format!("{} is in flight still", intent.merchant_uid));
             }
             if account.charges.values().any(|charge| charge.refund.is_some()) {

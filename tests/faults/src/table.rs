@@ -5,7 +5,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use dynoxide::{Database, DynoxideError};
 use jiff::Timestamp;
-use maedal::subscription::{Charge, Refund, Subscription, SubscriptionId};
+use maedal::store::Key;
+use maedal::subscription::{Charge, Refund, Status, Subscription, SubscriptionId};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
@@ -69,12 +70,23 @@ pub struct Account {
     pub refunds: BTreeMap<String, Refund>,
 }
 
+impl Account {
+    /// Whether nothing more comes of it until a person decides.
+    pub fn waits_for_a_person(&self) -> bool {
+        let waits =
+            |subscription: &Subscription| subscription.status == Status::NeedsReview && subscription.repair.is_none();
+        self.subscription.as_ref().is_some_and(waits)
+    }
+}
+
 /// All that was written, as the table has it.
 #[derive(Debug, Default)]
 pub struct Copy {
     /// By subscription.
     pub accounts: BTreeMap<SubscriptionId, Account>,
     tokens: BTreeSet<String>,
+    /// Whether the kill switch is thrown.
+    pub charging_is_off: bool,
     /// What can't be read as what it should be.
     pub unread: Vec<String>,
 }
@@ -106,6 +118,10 @@ impl Copy {
         let Value::Object(item) = plain_item(item) else { return None };
         let pk = item.get("pk")?.as_str()?.to_owned();
         let sk = item.get("sk")?.as_str()?.to_owned();
+        if pk == Key::switch().pk {
+            self.charging_is_off = item.get("on") == Some(&Value::Bool(false));
+            return None;
+        }
         let id: SubscriptionId = pk.strip_prefix("SUB#")?.parse().ok()?;
         let account = self.accounts.entry(id).or_default();
         let item = Value::Object(item);
@@ -131,6 +147,11 @@ impl Copy {
                 None
             }
         }
+    }
+
+    /// Whether any subscription waits for a person.
+    pub fn waits_for_a_person(&self) -> bool {
+        self.accounts.values().any(Account::waits_for_a_person)
     }
 
     /// The shards of the index that hold anything.

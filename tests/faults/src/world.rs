@@ -148,7 +148,8 @@ impl World {
     fn tread(&self, who: &Place, met: u16) {
         let now = self.time.now().as_millisecond();
         let mut inner = self.inner();
-        inner.footprint = Dice::new(inner.footprint.roll(&who.actor) ^ now.unsigned_abs() ^ u64::from(met).rotate_left(48));
+        inner.footprint =
+            Dice::new(inner.footprint.roll(&who.actor) ^ now.unsigned_abs() ^ u64::from(met).rotate_left(48));
     }
 
     /// Requests that were cut off from their senders and arrive later.
@@ -187,6 +188,7 @@ impl World {
             let Inner { copy, rules, iamport, trace, .. } = &mut *inner;
             let before = rules.before(copy);
             let written = copy.follow(operation, body, &answer.body);
+            rules.switched(copy.charging_is_off, now);
             rules.after_write(&before, copy, &written, iamport, now, self.telling.then_some(trace));
         }
         answer

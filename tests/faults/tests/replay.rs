@@ -40,10 +40,15 @@ fn thirty_histories_break_no_rule() {
 }
 
 /// Seeds that broke a rule, and what was wrong then.
-const BROKEN_ONCE: &[(u64, &str)] = &[(
-    3_161,
-    "a webhook of a payment that I'mport doesn't show yet was taken for somebody else's, and nobody asked again",
-)];
+const BROKEN_ONCE: &[(u64, &str)] = &[
+    (
+        3_161,
+        "a webhook of a payment that I'mport doesn't show yet was taken for somebody else's, and nobody asked again",
+    ),
+    (1_208, "an operator had a wrong amount go back, and the next attempt was charged before it had"),
+    (1_396, "the same, where the refund was slow"),
+    (6_913, "a subscription ended while a payment window was open, and waited for that window for ever"),
+];
 
 #[test]
 fn seeds_that_broke_a_rule_break_none() {

@@ -32,6 +32,12 @@ impl Simulator {
                 let amount = call.params.whole("amount").map_err(|refusal| refusal.message().to_owned());
                 amount.and_then(|amount| self.cancel_in_console(&imp_uid, amount, now)).map(|()| Value::Null)
             }
+            ("POST", ["keys"]) => read_names(&call.body).map(|names| {
+                for customer_uid in names {
+                    self.seed_key(&customer_uid, now);
+                }
+                Value::Null
+            }),
             ("DELETE", ["keys", customer_uid]) => done(self.end_key_at_gateway(customer_uid)),
             _ => Err("there is no such control".into()),
         };
@@ -40,6 +46,11 @@ impl Simulator {
             Err(error) => json_response(StatusCode::BAD_REQUEST, &json!({"error": error})),
         }
     }
+}
+
+/// A list of `customer_uid`s.
+fn read_names(body: &[u8]) -> Result<Vec<String>, String> {
+    serde_json::from_slice(body).map_err(|error| format!("not a list of names: {error}"))
 }
 
 /// One rule or a list of them.

@@ -2,13 +2,14 @@
 
 use std::{
     net::Ipv4Addr,
+    path::PathBuf,
     process::ExitCode,
     sync::{Arc, Mutex},
 };
 
 use clap::Parser;
 use jiff::Timestamp;
-use simulator::{Config, Simulator, WebhookFormat, serve};
+use simulator::{Config, Log, Simulator, WebhookFormat, serve, serve_logged};
 use tokio::net::TcpListener;
 
 /// I'mport (아임포트, PortOne V1) on this machine, with its JS SDK, a CHAI window and faults. No money moves.
@@ -44,6 +45,9 @@ struct Options {
     /// The REST API secret.
     #[arg(long, default_value_t = Config::default().imp_secret)]
     imp_secret: String,
+    /// Keep what is asked in this file, and go on from it at the next start, with the same options.
+    #[arg(long, value_name = "FILE")]
+    data: Option<PathBuf>,
 }
 
 #[tokio::main(flavor = "current_thread")]
@@ -57,9 +61,24 @@ async fn main() -> ExitCode {
             return ExitCode::FAILURE;
         }
     };
+    let data = options.data.clone();
+    let mut simulator = simulator(options);
+    let log = match data.map(|path| (Log::open(&path, &mut simulator), path)) {
+        None => None,
+        Some((Ok(log), _)) => Some(log),
+        Some((Err(error), path)) => {
+            eprintln!("{} can't be used: {error}; choose another file with --data", path.display());
+            return ExitCode::FAILURE;
+        }
+    };
     println!("I'mport is simulated at http://127.0.0.1:{port}/");
-    let simulator = Arc::new(Mutex::new(simulator(options)));
-    match serve(listener, simulator, Arc::new(Timestamp::now), std::future::pending()).await {
+    let simulator = Arc::new(Mutex::new(simulator));
+    let (clock, forever) = (Arc::new(Timestamp::now), std::future::pending());
+    let served = match log {
+        None => serve(listener, simulator, clock, forever).await,
+        Some(log) => serve_logged(listener, simulator, log, clock, forever).await,
+    };
+    match served {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             eprintln!("the server on 127.0.0.1:{port} has failed: {error}");

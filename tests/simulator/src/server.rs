@@ -14,7 +14,7 @@ use hyper_util::rt::{TokioIo, TokioTimer};
 use jiff::Timestamp;
 use tokio::{net::TcpListener, task::JoinSet};
 
-use crate::{reply::Outcome, simulator::Simulator, webhook::Webhook};
+use crate::{log::Log, reply::Outcome, simulator::Simulator, webhook::Webhook};
 
 /// What time it is for the simulator.
 pub type Clock = Arc<dyn Fn() -> Timestamp + Send + Sync>;
@@ -33,8 +33,23 @@ pub async fn serve(
     shutdown: impl Future<Output = ()>,
 ) -> io::Result<()> {
     tokio::select! {
-        never = send_webhooks(&simulator, &clock) => match never {},
-        served = serve_without_webhooks(listener, simulator.clone(), clock.clone(), shutdown) => served,
+        never = send_webhooks(&simulator, None, &clock) => match never {},
+        served = answer_all(listener, simulator.clone(), None, clock.clone(), shutdown) => served,
+    }
+}
+
+/// As [`serve`], and keeps what is asked in `log`, from which the next start goes on.
+pub async fn serve_logged(
+    listener: TcpListener,
+    simulator: Arc<Mutex<Simulator>>,
+    log: Log,
+    clock: Clock,
+    shutdown: impl Future<Output = ()>,
+) -> io::Result<()> {
+    let log = Arc::new(log);
+    tokio::select! {
+        never = send_webhooks(&simulator, Some(&log), &clock) => match never {},
+        served = answer_all(listener, simulator.clone(), Some(log.clone()), clock.clone(), shutdown) => served,
     }
 }
 
@@ -42,6 +57,16 @@ pub async fn serve(
 pub async fn serve_without_webhooks(
     listener: TcpListener,
     simulator: Arc<Mutex<Simulator>>,
+    clock: Clock,
+    shutdown: impl Future<Output = ()>,
+) -> io::Result<()> {
+    answer_all(listener, simulator, None, clock, shutdown).await
+}
+
+async fn answer_all(
+    listener: TcpListener,
+    simulator: Arc<Mutex<Simulator>>,
+    log: Option<Arc<Log>>,
     clock: Clock,
     shutdown: impl Future<Output = ()>,
 ) -> io::Result<()> {
@@ -58,9 +83,9 @@ pub async fn serve_without_webhooks(
                     continue;
                 };
                 let _ = stream.set_nodelay(true);
-                let (simulator, clock) = (simulator.clone(), clock.clone());
+                let (simulator, log, clock) = (simulator.clone(), log.clone(), clock.clone());
                 connections.spawn(async move {
-                    let service = service_fn(|request| answer(request, &simulator, &clock));
+                    let service = service_fn(|request| answer(request, &simulator, log.as_deref(), &clock));
                     let connection = http1::Builder::new().timer(TokioTimer::new()).serve_connection(TokioIo::new(stream), service);
                     // An error here is a client that went away, or a cut on purpose.
                     let _ = connection.await;
@@ -80,17 +105,23 @@ pub async fn deliver_due(client: &WebhookClient, simulator: &Mutex<Simulator>, c
     due.len()
 }
 
-async fn send_webhooks(simulator: &Arc<Mutex<Simulator>>, clock: &Clock) -> Infallible {
+async fn send_webhooks(simulator: &Arc<Mutex<Simulator>>, log: Option<&Arc<Log>>, clock: &Clock) -> Infallible {
     let client = WebhookClient::new();
     let mut sending = JoinSet::new();
     loop {
         tokio::time::sleep(SHORT_WHILE).await;
         while sending.try_join_next().is_some() {}
         for webhook in lock(simulator).take_due_webhooks(clock()) {
-            let (client, simulator, clock) = (client.clone(), simulator.clone(), clock.clone());
+            let (client, simulator, log, clock) = (client.clone(), simulator.clone(), log.cloned(), clock.clone());
             sending.spawn(async move {
                 let answer = client.post(&webhook).await;
-                lock(&simulator).webhook_answered(webhook.id, answer, clock());
+                let mut simulator = lock(&simulator);
+                let now = clock();
+                simulator.webhook_answered(webhook.id, answer, now);
+                if let Some(log) = log {
+                    // Where it can't be written, the webhook comes again after the next start.
+                    let _ = log.webhook(webhook.id, answer, now);
+                }
             });
         }
     }
@@ -100,11 +131,21 @@ async fn send_webhooks(simulator: &Arc<Mutex<Simulator>>, clock: &Clock) -> Infa
 async fn answer(
     request: Request<Incoming>,
     simulator: &Mutex<Simulator>,
+    log: Option<&Log>,
     clock: &Clock,
 ) -> Result<Response<Full<Bytes>>, io::Error> {
     let (head, body) = request.into_parts();
     let body = body.collect().await.map_err(io::Error::other)?.to_bytes();
-    let reply = lock(simulator).handle(&Request::from_parts(head, body), clock());
+    let reply = {
+        let request = Request::from_parts(head, body);
+        // The log has the order in which requests are handled.
+        let mut simulator = lock(simulator);
+        let now = clock();
+        if let Some(log) = log {
+            log.request(&request, now)?;
+        }
+        simulator.handle(&request, now)
+    };
     tokio::time::sleep(reply.delay).await;
     match reply.outcome {
         Outcome::Answer(response) => Ok(response.map(Full::new)),

@@ -90,6 +90,13 @@ impl Simulator {
         }
     }
 
+    /// As [`Simulator::webhook_answered`], where it is told by a log and wasn't taken before.
+    pub(crate) fn webhook_was_sent(&mut self, id: usize, answer: Option<u16>, at: Timestamp) {
+        self.tick(at);
+        self.outbox.due.retain(|&(_, other)| other != id);
+        self.webhook_answered(id, answer, at);
+    }
+
     /// The console's button: sends a webhook again, to the URL it had. `false`: there is none with this id.
     pub fn resend_webhook(&mut self, id: usize, now: Timestamp) -> bool {
         let known = id < self.outbox.log.len();

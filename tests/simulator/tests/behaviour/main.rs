@@ -7,6 +7,7 @@ mod customer;
 mod fault;
 mod history;
 mod journal;
+mod log;
 mod lookup;
 mod merchant;
 mod schedule;

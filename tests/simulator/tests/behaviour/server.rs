@@ -15,11 +15,11 @@ use tokio::{
 
 const TOKEN: &str = "imp_key=simulated_key&imp_secret=simulated_secret";
 
-fn clock() -> Clock {
+pub(crate) fn clock() -> Clock {
     Arc::new(Timestamp::now)
 }
 
-async fn listener() -> (TcpListener, String) {
+pub(crate) async fn listener() -> (TcpListener, String) {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap().to_string();
     (listener, address)
@@ -34,7 +34,7 @@ fn shared(url: &str) -> Arc<Mutex<Simulator>> {
 }
 
 /// All that the server sends on a connection of its own.
-async fn call(address: &str, path: &str, token: &str, form: &str) -> String {
+pub(crate) async fn call(address: &str, path: &str, token: &str, form: &str) -> String {
     let mut stream = TcpStream::connect(address).await.unwrap();
     let length = form.len();
     let request = format!(
@@ -47,14 +47,14 @@ async fn call(address: &str, path: &str, token: &str, form: &str) -> String {
     answer
 }
 
-async fn token(address: &str) -> String {
+pub(crate) async fn token(address: &str) -> String {
     let answer = call(address, "/users/getToken", "", TOKEN).await;
     let body: serde_json::Value = serde_json::from_str(answer.split("\r\n\r\n").nth(1).unwrap()).unwrap();
     body["response"]["access_token"].as_str().unwrap().to_owned()
 }
 
 /// Takes one webhook and says 200.
-async fn receive(listener: &TcpListener) -> String {
+pub(crate) async fn receive(listener: &TcpListener) -> String {
     let (mut stream, _) = listener.accept().await.unwrap();
     let mut received = Vec::new();
     while !String::from_utf8_lossy(&received).contains('}') {

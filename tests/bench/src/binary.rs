@@ -2,6 +2,7 @@
 
 use std::io::Write;
 use std::path::{Path, PathBuf};
+use std::process::Stdio;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -13,13 +14,14 @@ use maedal::queue::Message;
 use maedal::store::Due;
 use sandbox::buyer::Buyer;
 use sandbox::crowd::copies;
+use sandbox::lambda::Instance;
 use sandbox::{Options, Stack};
 use serde_json::{Value, json};
 use tokio::net::{TcpListener, TcpStream};
+use tokio::process::Command;
 
 use crate::Failure;
 use crate::figure::{Budget, Figure, Kind};
-use crate::runtime::Instance;
 
 /// All of them.
 pub(crate) const FUNCTIONS: [&str; 9] =
@@ -50,11 +52,11 @@ pub(crate) async fn measure(folder: &Path, only: Option<&str>, valgrind: bool) -
         let binary = folder.join(function);
         let mut starts = Vec::new();
         for _ in 0..STARTS {
-            let mut instance = Instance::start(&binary, &backend.environment, None).await?;
+            let mut instance = start(Command::new(&binary), &backend).await?;
             starts.push(instance.ready().await?.as_secs_f64() * 1_000.0);
         }
         starts.sort_by(f64::total_cmp);
-        let mut instance = Instance::start(&binary, &backend.environment, None).await?;
+        let mut instance = start(Command::new(&binary), &backend).await?;
         instance.ready().await?;
         let at_rest = instance.resident()? / MEGABYTE;
         let opened = backend.opened();
@@ -142,6 +144,12 @@ async fn a_warm_event(binary: &Path, backend: &Backend, function: &str, counter:
     Ok((more - less) / (many - few) as f64)
 }
 
+/// Starts a function, with what it writes to standard error for whoever ends it.
+async fn start(mut command: Command, backend: &Backend) -> Result<Instance, Failure> {
+    command.stdout(Stdio::null()).stderr(Stdio::piped());
+    Ok(Instance::start(command, "measured", &backend.environment).await?)
+}
+
 /// What `events` events take and all that is before them.
 async fn count(
     binary: &Path,
@@ -150,9 +158,9 @@ async fn count(
     events: usize,
     counter: &Counter,
 ) -> Result<f64, Failure> {
-    let wrapper: Vec<String> =
-        ["valgrind"].iter().chain(counter.arguments).map(|argument| (*argument).to_owned()).collect();
-    let mut instance = Instance::start(binary, &backend.environment, Some(&wrapper)).await?;
+    let mut valgrind = Command::new("valgrind");
+    valgrind.args(counter.arguments).arg(binary);
+    let mut instance = start(valgrind, backend).await?;
     instance.ready().await?;
     let mut source = backend.events(function)?;
     for _ in 0..events {

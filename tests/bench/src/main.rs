@@ -5,7 +5,6 @@ mod binary;
 mod capacity;
 mod figure;
 mod load;
-mod runtime;
 mod tally;
 mod work;
 

@@ -175,7 +175,7 @@ impl World {
     /// buyers are.
     pub async fn reconciled(&self, ids: &[SubscriptionId]) -> Report {
         let accounts: Vec<Account> = accounts(&self.stack, ids).await.expect("the table answers");
-        let report = compare(&self.stack, &accounts, self.stack.clock.now());
+        let report = compare(&self.stack.billing.policy, &self.stack.iamport(), &accounts, self.stack.clock.now());
         assert!(report.is_clean(), "{report:?}");
         assert_eq!(watched::leaked(), [""; 0]);
         report

@@ -2,12 +2,16 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use dynoxide::Database;
+use dynoxide::actions::scan::ScanRequest;
 use jiff::{SignedDuration, Timestamp};
+use maedal::events::Image;
 use maedal::store::{Ledger, StoreError};
-use maedal::subscription::{AfterDunning, MerchantUid, Purpose, Status, Subscription, SubscriptionId, Won};
+use maedal::subscription::{AfterDunning, MerchantUid, Policy, Purpose, Status, Subscription, SubscriptionId, Won};
 use serde::Serialize;
+use simulator::Simulator;
 
-use crate::stack::Parts;
+use crate::stack::{Parts, TABLE};
 
 /// How late a step may be before its subscription counts as forgotten.
 const FORGOTTEN_AFTER: SignedDuration = SignedDuration::from_hours(24);
@@ -70,8 +74,41 @@ pub async fn accounts(stack: &Parts, ids: &[SubscriptionId]) -> Result<Vec<Accou
     Ok(accounts)
 }
 
+/// Reads all accounts from the database itself, past whoever serves it; the newest subscription first.
+///
+/// # Errors
+/// Where the database can't be read, or holds what isn't ours.
+pub fn all_accounts(database: &Database) -> Result<Vec<Account>, crowd::Error> {
+    let mut subscriptions: Vec<Subscription> = Vec::new();
+    let mut ledgers: BTreeMap<SubscriptionId, Ledger> = BTreeMap::new();
+    let mut from = None;
+    loop {
+        let request =
+            ScanRequest { table_name: TABLE.to_owned(), exclusive_start_key: from.take(), ..ScanRequest::default() };
+        let page = database.scan(request)?;
+        for item in page.items.unwrap_or_default() {
+            match Image::read(serde_json::from_value(serde_json::to_value(item)?)?)? {
+                Image::Subscription { subscription, .. } => subscriptions.push(*subscription),
+                Image::Charge(charge) => ledgers.entry(charge.subscription).or_default().charges.push(*charge),
+                Image::Finding(_) | Image::Other => (),
+            }
+        }
+        from = page.last_evaluated_key;
+        if from.is_none() {
+            break;
+        }
+    }
+    subscriptions.sort_by_key(|subscription| std::cmp::Reverse(subscription.id));
+    let accounts = subscriptions.into_iter().map(|subscription| {
+        let mut ledger = ledgers.remove(&subscription.id).unwrap_or_default();
+        ledger.charges.sort_by_key(|charge| (charge.period, charge.attempt, charge.further));
+        Account { subscription, ledger }
+    });
+    Ok(accounts.collect())
+}
+
 /// Compares our books with I'mport's.
-pub fn compare(stack: &Parts, accounts: &[Account], now: Timestamp) -> Report {
+pub fn compare(policy: &Policy, iamport: &Simulator, accounts: &[Account], now: Timestamp) -> Report {
     let mut report = Report { sessions: accounts.len(), ..Report::default() };
     let mut known = BTreeSet::new();
     for Account { subscription, ledger } in accounts {
@@ -92,9 +129,8 @@ pub fn compare(stack: &Parts, accounts: &[Account], now: Timestamp) -> Report {
             report.in_doubt_resolved += usize::from(charge.was_in_doubt);
             report.duplicates_refunded += usize::from(charge.duplicate && charge.refund.is_none());
         }
-        report.forgotten += usize::from(is_forgotten(stack, subscription, now));
+        report.forgotten += usize::from(is_forgotten(policy, subscription, now));
     }
-    let iamport = stack.iamport();
     let mut standing: BTreeMap<(SubscriptionId, u32), usize> = BTreeMap::new();
     for payment in iamport.books().payments().iter().filter(|payment| payment.was_charged()) {
         report.iamport_won = report.iamport_won + Won::new(payment.balance());
@@ -111,8 +147,7 @@ pub fn compare(stack: &Parts, accounts: &[Account], now: Timestamp) -> Report {
 }
 
 /// A subscription that lives and whose next step should long have been done, or that has no next step at all.
-fn is_forgotten(stack: &Parts, subscription: &Subscription, now: Timestamp) -> bool {
-    let policy = &stack.billing.policy;
+fn is_forgotten(policy: &Policy, subscription: &Subscription, now: Timestamp) -> bool {
     let dunning = subscription.plan.terms.dunning.as_ref().unwrap_or(&policy.dunning);
     let may_rest = match subscription.status {
         Status::Expired | Status::Canceled | Status::Paused | Status::NeedsReview => true,

@@ -32,9 +32,14 @@ pub type Unanswered = reqwest::Error;
 impl Buyer {
     /// One who uses `stack`.
     pub fn of(stack: &Stack) -> Result<Self, Unanswered> {
+        Self::at(stack.url.clone(), stack.iamport_url.clone())
+    }
+
+    /// One who knows where the functions and I'mport are.
+    pub fn at(api: String, iamport: String) -> Result<Self, Unanswered> {
         maedal::aws::install_crypto();
         let http = Client::builder().redirect(reqwest::redirect::Policy::none()).build()?;
-        Ok(Self { http, api: stack.url.clone(), iamport: stack.iamport_url.clone() })
+        Ok(Self { http, api, iamport })
     }
 
     /// A GET of a path of the functions, or of a whole address.

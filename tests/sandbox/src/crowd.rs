@@ -29,27 +29,60 @@ pub type Error = Box<dyn std::error::Error + Send + Sync>;
 /// # Errors
 /// Where the model isn't there or the database refuses.
 pub fn copies(stack: &Stack, model: SubscriptionId, many: usize) -> Result<(), Error> {
-    let key = Key::subscription(model);
-    let keys = [("pk", key.pk), ("sk", key.sk)].map(|(name, value)| (name.to_owned(), AttributeValue::S(value)));
-    let request = GetItemRequest { table_name: TABLE.to_owned(), key: keys.into(), ..GetItemRequest::default() };
-    let item = stack.database().get_item(request)?.item.ok_or("the model isn't in the table")?;
-    let (text, name) = (serde_json::to_string(&item)?, model.to_string());
     let (ids, now) = (Ids::seeded(7), stack.clock.now());
     let all: Vec<SubscriptionId> = (0..many).map(|_| SubscriptionId::new(ids.next(now))).collect();
-    for some in all.chunks(AT_ONCE) {
-        let copy = |id: &SubscriptionId| {
-            let mut item: Item = serde_json::from_str(&text.replace(&name, &id.to_string()))?;
-            item.insert("due_shard".to_owned(), AttributeValue::N(id.due_shard().to_string()));
-            Ok(item)
-        };
-        let items = some.iter().map(copy).collect::<Result<Vec<_>, serde_json::Error>>()?;
-        stack.database().import_items(TABLE, items, dynoxide::ImportOptions::default())?;
-    }
+    Model::of(stack, model)?.copy_to(stack.database(), &all, |_| None)?;
     let mut iamport = stack.iamport();
     for id in &all {
         iamport.seed_key(&id.to_string(), now);
     }
     Ok(())
+}
+
+/// A subscription as the table holds it, of which copies can be made.
+#[derive(Debug)]
+pub struct Model {
+    item: String,
+    name: String,
+}
+
+impl Model {
+    /// The subscription `id` of `stack`.
+    ///
+    /// # Errors
+    /// Where it isn't there.
+    pub fn of(stack: &Stack, id: SubscriptionId) -> Result<Self, Error> {
+        let key = Key::subscription(id);
+        let keys = [("pk", key.pk), ("sk", key.sk)].map(|(name, value)| (name.to_owned(), AttributeValue::S(value)));
+        let request = GetItemRequest { table_name: TABLE.to_owned(), key: keys.into(), ..GetItemRequest::default() };
+        let item = stack.database().get_item(request)?.item.ok_or("the model isn't in the table")?;
+        Ok(Self { item: serde_json::to_string(&item)?, name: id.to_string() })
+    }
+
+    /// Puts a copy under each of `ids` into a database; the nth is listed as due at `due_at(nth)`, else as the model is.
+    ///
+    /// # Errors
+    /// Where the database refuses.
+    pub fn copy_to(
+        &self,
+        database: &Database,
+        ids: &[SubscriptionId],
+        due_at: impl Fn(usize) -> Option<Timestamp>,
+    ) -> Result<(), Error> {
+        for (some, chunk) in ids.chunks(AT_ONCE).enumerate() {
+            let copy = |(nth, id): (usize, &SubscriptionId)| {
+                let mut item: Item = serde_json::from_str(&self.item.replace(&self.name, &id.to_string()))?;
+                item.insert("due_shard".to_owned(), AttributeValue::N(id.due_shard().to_string()));
+                if let Some(due_at) = due_at(some * AT_ONCE + nth) {
+                    item.insert("due_at".to_owned(), AttributeValue::N(due_at.as_millisecond().to_string()));
+                }
+                Ok(item)
+            };
+            let items = chunk.iter().enumerate().map(copy).collect::<Result<Vec<_>, serde_json::Error>>()?;
+            database.import_items(TABLE, items, dynoxide::ImportOptions::default())?;
+        }
+        Ok(())
+    }
 }
 
 /// What one tick came to.

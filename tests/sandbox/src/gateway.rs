@@ -61,7 +61,7 @@ fn bytes_of(body: Body) -> Bytes {
 }
 
 /// The event of an HTTP API, payload version 2.0, as API Gateway documents it.
-fn event(request: &Request<Bytes>, now: jiff::Timestamp) -> Value {
+pub fn event(request: &Request<Bytes>, now: jiff::Timestamp) -> Value {
     let (path, query) = (request.uri().path(), request.uri().query().unwrap_or_default());
     let mut headers = joined(request.headers());
     // Cookies have a place of their own.

@@ -1,35 +1,69 @@
-//! Lambda's Runtime API, for one function at a time: hands it events, takes its answers, and knows when it was ready.
+//! Lambda on this machine: a function's own binary as a process, and the Runtime API that hands it one event after the other,
+//! takes its answers, and knows when it was ready.
 
-use std::net::SocketAddr;
-use std::process::Stdio;
+use std::io;
+use std::process::ExitStatus;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use axum::Router;
 use axum::extract::State;
-use axum::http::{HeaderMap, StatusCode};
+use axum::http::StatusCode;
 use axum::response::IntoResponse;
 use axum::routing::{get, post};
-use std::path::Path;
-use std::sync::Arc;
+use jiff::Timestamp;
 use tokio::net::TcpListener;
 use tokio::process::{Child, Command};
 use tokio::sync::{Mutex, mpsc};
 
-use crate::Failure;
+use crate::stack::CHARGE_TIME;
 
-/// How long a function may take for anything.
-const PATIENCE: Duration = Duration::from_secs(120);
+/// What any function is given for an event: the longest timeout of template.yaml that charges.
+const TIMEOUT: Duration = CHARGE_TIME;
+
+/// An event without an answer.
+#[derive(Debug)]
+pub enum Unanswered {
+    /// The process can't be started, or talked to.
+    Io(io::Error),
+    /// It has ended.
+    Ended(ExitStatus),
+    /// The function says that it failed.
+    Failed(String),
+    /// Nothing came in time.
+    Late,
+}
+
+impl std::fmt::Display for Unanswered {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Io(error) => write!(f, "the function's process: {error}"),
+            Self::Ended(status) => write!(f, "the function's process ended: {status}"),
+            Self::Failed(problem) => write!(f, "the function failed: {problem}"),
+            Self::Late => write!(f, "the function took longer than {} s", TIMEOUT.as_secs()),
+        }
+    }
+}
+
+impl std::error::Error for Unanswered {}
+
+impl From<io::Error> for Unanswered {
+    fn from(error: io::Error) -> Self {
+        Self::Io(error)
+    }
+}
 
 #[derive(Debug)]
 struct Shared {
+    function: String,
     asked: mpsc::UnboundedSender<Instant>,
     events: Mutex<mpsc::UnboundedReceiver<String>>,
     answers: mpsc::UnboundedSender<Result<String, String>>,
 }
 
-/// A function's process and the API that it talks to.
+/// A function's process and the API that it talks to. Both end with it.
 #[derive(Debug)]
-pub(crate) struct Instance {
+pub struct Instance {
     child: Child,
     started: Instant,
     asked: mpsc::UnboundedReceiver<Instant>,
@@ -45,94 +79,121 @@ impl Drop for Instance {
 }
 
 impl Instance {
-    /// Starts `binary` with nothing but `environment`, under `wrapper` where one is given.
-    pub(crate) async fn start(
-        binary: &Path,
+    /// Starts `command`, which is the function's binary or something around it, with nothing but `environment`.
+    ///
+    /// # Errors
+    /// Where it can't be started.
+    pub async fn start(
+        mut command: Command,
+        function: &str,
         environment: &[(String, String)],
-        wrapper: Option<&[String]>,
-    ) -> Result<Self, Failure> {
+    ) -> Result<Self, Unanswered> {
         let listener = TcpListener::bind("127.0.0.1:0").await?;
-        let address: SocketAddr = listener.local_addr()?;
+        let address = listener.local_addr()?;
         let (asked, was_asked) = mpsc::unbounded_channel();
         let (events, next_events) = mpsc::unbounded_channel();
         let (answers, next_answers) = mpsc::unbounded_channel();
-        let shared = Arc::new(Shared { asked, events: Mutex::new(next_events), answers });
+        let shared = Shared { function: function.to_owned(), asked, events: Mutex::new(next_events), answers };
         let api = Router::new()
             .route("/2018-06-01/runtime/invocation/next", get(next))
             .route("/2018-06-01/runtime/invocation/{id}/response", post(answered))
             .route("/2018-06-01/runtime/invocation/{id}/error", post(failed))
             .route("/2018-06-01/runtime/init/error", post(failed))
-            .with_state(shared);
-        let server = tokio::spawn(async move {
-            let _ = axum::serve(listener, api).await;
-        });
-        let mut command = match wrapper {
-            None => Command::new(binary),
-            Some([program, arguments @ ..]) => {
-                let mut command = Command::new(program);
-                command.args(arguments).arg(binary);
-                command
-            }
-            Some([]) => return Err("a wrapper needs a program".into()),
-        };
+            .with_state(Arc::new(shared));
         command
             .env_clear()
             .envs(environment.iter().map(|(name, value)| (name, value)))
             .env("AWS_LAMBDA_RUNTIME_API", address.to_string())
-            .env("AWS_LAMBDA_FUNCTION_NAME", "measured")
+            .env("AWS_LAMBDA_FUNCTION_NAME", function)
             .env("AWS_LAMBDA_FUNCTION_MEMORY_SIZE", "256")
             .env("AWS_LAMBDA_FUNCTION_VERSION", "1")
-            .env("AWS_LAMBDA_LOG_GROUP_NAME", "measured")
-            .env("AWS_LAMBDA_LOG_STREAM_NAME", "measured")
-            .stdout(Stdio::null())
-            .stderr(Stdio::piped())
+            .env("AWS_LAMBDA_LOG_GROUP_NAME", function)
+            .env("AWS_LAMBDA_LOG_STREAM_NAME", function)
             .kill_on_drop(true);
         let started = Instant::now();
-        let child = command.spawn().map_err(|e| format!("{}: {e}", binary.display()))?;
+        let child = command.spawn()?;
+        let server = tokio::spawn(async move {
+            let _ = axum::serve(listener, api).await;
+        });
         Ok(Self { child, started, asked: was_asked, events, answers: next_answers, server })
     }
 
     /// Waits until the function asks for an event. Returns how long that took since it was started.
-    pub(crate) async fn ready(&mut self) -> Result<Duration, Failure> {
+    ///
+    /// # Errors
+    /// Where it ends before, or doesn't ask in time.
+    pub async fn ready(&mut self) -> Result<Duration, Unanswered> {
         tokio::select! {
-            asked = tokio::time::timeout(PATIENCE, self.asked.recv()) => {
-                Ok(asked?.ok_or("the API ended")?.duration_since(self.started))
-            }
-            ended = self.child.wait() => Err(format!("the function ended at its start: {}", ended?).into()),
+            asked = tokio::time::timeout(TIMEOUT, self.asked.recv()) => match asked {
+                Ok(Some(asked)) => Ok(asked.duration_since(self.started)),
+                Ok(None) | Err(_) => Err(Unanswered::Late),
+            },
+            ended = self.child.wait() => Err(Unanswered::Ended(ended?)),
         }
     }
 
-    /// Hands it one event and waits for the answer, and until it asks for the next. Returns how long the answer took.
-    pub(crate) async fn handle(&mut self, event: &str) -> Result<Duration, Failure> {
-        let handed = Instant::now();
-        self.events.send(event.to_owned())?;
-        match tokio::time::timeout(PATIENCE, self.answers.recv()).await?.ok_or("the API ended")? {
-            Ok(_) => {
-                let took = handed.elapsed();
-                self.ready().await?;
-                Ok(took)
-            }
-            Err(problem) => Err(format!("the function failed: {problem}").into()),
+    /// Hands it one event and waits for the answer.
+    ///
+    /// # Errors
+    /// Where none comes.
+    pub async fn invoke(&mut self, event: String) -> Result<String, Unanswered> {
+        let _ = self.events.send(event);
+        tokio::select! {
+            biased;
+            answer = tokio::time::timeout(TIMEOUT, self.answers.recv()) => match answer {
+                Ok(Some(answer)) => answer.map_err(Unanswered::Failed),
+                Ok(None) | Err(_) => Err(Unanswered::Late),
+            },
+            ended = self.child.wait() => Err(Unanswered::Ended(ended?)),
         }
+    }
+
+    /// Hands it one event and waits until it asks for the next. Returns how long the answer took.
+    ///
+    /// # Errors
+    /// Where none comes.
+    pub async fn handle(&mut self, event: &str) -> Result<Duration, Unanswered> {
+        let handed = Instant::now();
+        self.invoke(event.to_owned()).await?;
+        let took = handed.elapsed();
+        self.ready().await?;
+        Ok(took)
     }
 
     /// Its memory now, in bytes (`VmRSS`).
-    pub(crate) fn resident(&self) -> Result<f64, Failure> {
-        let status = std::fs::read_to_string(format!("/proc/{}/status", self.child.id().ok_or("it has ended")?))?;
-        let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).ok_or("no VmRSS")?;
-        Ok(line.trim().trim_end_matches(" kB").parse::<f64>()? * 1_024.0)
+    ///
+    /// # Errors
+    /// Where it has ended, or the system doesn't tell.
+    pub fn resident(&self) -> Result<f64, Unanswered> {
+        let no = |what: &str| io::Error::other(what.to_owned());
+        let id = self.child.id().ok_or_else(|| no("it has ended"))?;
+        let status = std::fs::read_to_string(format!("/proc/{id}/status"))?;
+        let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).ok_or_else(|| no("no VmRSS"))?;
+        Ok(line.trim().trim_end_matches(" kB").parse::<f64>().map_err(io::Error::other)? * 1_024.0)
     }
 
-    /// Ends it as Lambda does, and returns what it (or its wrapper) wrote to standard error.
-    pub(crate) async fn end(mut self) -> Result<String, Failure> {
-        let id = self.child.id().ok_or("it has ended")?;
+    /// Ends it as Lambda does, and returns what it (or what is around it) wrote to standard error, where that was piped.
+    ///
+    /// # Errors
+    /// Where it doesn't end in time.
+    pub async fn end(mut self) -> Result<String, Unanswered> {
+        let id = self.child.id().ok_or_else(|| io::Error::other("it has ended"))?;
         Command::new("kill").args(["-TERM", &id.to_string()]).status().await?;
-        let mut stderr = self.child.stderr.take().ok_or("no standard error")?;
         let mut text = String::new();
-        let read = tokio::io::AsyncReadExt::read_to_string(&mut stderr, &mut text);
-        tokio::time::timeout(PATIENCE, read).await??;
+        if let Some(mut stderr) = self.child.stderr.take() {
+            let read = tokio::io::AsyncReadExt::read_to_string(&mut stderr, &mut text);
+            tokio::time::timeout(TIMEOUT, read).await.map_err(|_| Unanswered::Late)??;
+        }
         self.child.wait().await?;
         Ok(text)
+    }
+
+    /// Kills it (SIGKILL), whatever it does, and waits until it is gone.
+    ///
+    /// # Errors
+    /// Where the system refuses.
+    pub async fn kill(&mut self) -> io::Result<()> {
+        self.child.kill().await
     }
 }
 
@@ -141,15 +202,14 @@ async fn next(State(shared): State<Arc<Shared>>) -> axum::response::Response {
     let Some(event) = shared.events.lock().await.recv().await else {
         return StatusCode::GONE.into_response();
     };
-    // The timeout of `charge`, which begins nothing that may not be done in time.
-    let deadline = jiff::Timestamp::now().as_millisecond() + 120_000;
+    let deadline = Timestamp::now().as_millisecond() + i64::try_from(TIMEOUT.as_millis()).unwrap_or(i64::MAX);
     let headers = [
         ("content-type", "application/json".to_owned()),
         ("lambda-runtime-aws-request-id", "00000000-0000-0000-0000-000000000000".to_owned()),
         ("lambda-runtime-deadline-ms", deadline.to_string()),
         (
             "lambda-runtime-invoked-function-arn",
-            "arn:aws:lambda:ap-northeast-2:000000000000:function:measured".to_owned(),
+            format!("arn:aws:lambda:ap-northeast-2:000000000000:function:{}", shared.function),
         ),
         ("lambda-runtime-trace-id", "Root=1-00000000-000000000000000000000000;Sampled=0".to_owned()),
     ];
@@ -161,7 +221,7 @@ async fn answered(State(shared): State<Arc<Shared>>, body: String) -> StatusCode
     StatusCode::ACCEPTED
 }
 
-async fn failed(State(shared): State<Arc<Shared>>, _: HeaderMap, body: String) -> StatusCode {
+async fn failed(State(shared): State<Arc<Shared>>, body: String) -> StatusCode {
     let _ = shared.answers.send(Err(body));
     StatusCode::ACCEPTED
 }

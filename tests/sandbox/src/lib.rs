@@ -11,6 +11,7 @@ pub mod crowd;
 mod due;
 pub mod gateway;
 pub mod ink;
+pub mod lambda;
 pub mod outbox;
 pub mod play;
 pub mod queue;

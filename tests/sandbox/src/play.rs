@@ -130,7 +130,7 @@ pub async fn play(life: Life, progress: impl Fn(f64)) -> Result<(Report, Vec<Acc
         town.minute().await?;
     }
     let accounts = accounts(&stack, &town.sessions).await?;
-    let report = compare(&stack, &accounts, stack.clock.now());
+    let report = compare(&stack.billing.policy, &stack.iamport(), &accounts, stack.clock.now());
     Ok((report, accounts))
 }
 

@@ -326,12 +326,7 @@ impl Parts {
     /// # Errors
     /// Where the database refuses.
     pub fn stop_stream(&self) -> Result<(), dynoxide::DynoxideError> {
-        let request = UpdateTableRequest {
-            table_name: TABLE.to_owned(),
-            stream_specification: Some(StreamSpecification { stream_enabled: false, stream_view_type: None }),
-            ..UpdateTableRequest::default()
-        };
-        self.database().update_table(request).map(drop)
+        stop_stream(self.database())
     }
 
     /// The minute's tick, as EventBridge sends it.
@@ -422,7 +417,21 @@ impl Parts {
     }
 }
 
-fn failed(response: SqsBatchResponse) -> BTreeSet<String> {
+/// As [`Parts::stop_stream`], of a database without a stack.
+///
+/// # Errors
+/// Where the database refuses.
+pub fn stop_stream(database: &dynoxide::Database) -> Result<(), dynoxide::DynoxideError> {
+    let request = UpdateTableRequest {
+        table_name: TABLE.to_owned(),
+        stream_specification: Some(StreamSpecification { stream_enabled: false, stream_view_type: None }),
+        ..UpdateTableRequest::default()
+    };
+    database.update_table(request).map(drop)
+}
+
+/// Which messages of a batch must come again.
+pub fn failed(response: SqsBatchResponse) -> BTreeSet<String> {
     response.batch_item_failures.into_iter().map(|failure| failure.item_identifier).collect()
 }
 

@@ -101,7 +101,7 @@ pub(super) fn section(parts: &Parts, view: &View, snapshot: &Snapshot) -> Markup
         (false, true) => Verdict::Open,
         (false, false) => Verdict::Agree,
     };
-    let report = compare(parts, &snapshot.accounts, parts.clock.now());
+    let report = compare(&parts.billing.policy, &parts.iamport(), &snapshot.accounts, parts.clock.now());
     let apart: Vec<(&String, &Line)> = lines.iter().filter(|(_, line)| line.verdict() != Verdict::Agree).collect();
     html! {
         section id="books" aria-labelledby="books-title" data-live {

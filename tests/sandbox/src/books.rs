@@ -11,6 +11,7 @@ use maedal::subscription::{AfterDunning, MerchantUid, Policy, Purpose, Status, S
 use serde::Serialize;
 use simulator::Simulator;
 
+use crate::crowd;
 use crate::stack::{Parts, TABLE};
 
 /// How late a step may be before its subscription counts as forgotten.

@@ -120,18 +120,21 @@ async fn a_wrong_amount_is_accepted_or_goes_back_or_is_written_off_and_never_fou
 
 #[tokio::test]
 async fn an_attempt_without_an_outcome_is_what_imports_side_shows_or_is_looked_up_anew() {
-    for (fault, action, paid) in [
-        (Fault::CutAfterEffect, "accept", true),
-        (Fault::CutBeforeEffect, "accept", false),
-        (Fault::CutAfterEffect, "retry", true),
-        (Fault::CutAfterEffect, "refund", false),
+    for (fault, action, paid, next) in [
+        (Fault::CutAfterEffect, "accept", true, None),
+        (Fault::CutBeforeEffect, "accept", false, None),
+        (Fault::CutAfterEffect, "retry", true, None),
+        (Fault::CutAfterEffect, "refund", false, Some((2, true))),
     ] {
         let world = World::new().await;
         let id = unresolved(&world, fault.clone()).await;
         assert_eq!(reviews(&world).await[0]["attempt"]["period"], 2);
         assert_eq!(decide(&world, id, action).await.status, 202);
         let subscription = world.subscription(id).await;
-        assert!(subscription.in_flight.is_none() && subscription.review.is_none(), "{action}: {subscription:?}");
+        assert_eq!(subscription.review, None, "{action}");
+        // The next attempt waits, unsent, until the money is back.
+        let waits = subscription.doubt.is_some_and(|doubt| doubt.unsent);
+        assert_eq!(subscription.in_flight.map(|intent| (intent.attempt, waits)), next, "{action}");
         let second = world.ledger(id).await.charges.into_iter().find(|charge| charge.period == 2).unwrap();
         assert_eq!(second.standing() > Won::ZERO, paid, "{fault:?} {action}");
         world.live_until(seoul("2027-01-20T12:00")).await;

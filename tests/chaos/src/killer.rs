@@ -9,16 +9,19 @@ use rand::{RngExt, SeedableRng};
 use crate::function::{Function, Place};
 use crate::server::Server;
 
-/// How likely one is killed where it is at work, beside the others. `dispatch` works for seconds of a minute.
+/// One kill of so many is of DynamoDB or of I'mport. More, and they are away for most of the time: then nobody has work to be
+/// killed at.
+const SERVERS: u32 = 10;
+/// Where nobody is at work, it is looked again so soon.
+const LOOK: Duration = Duration::from_millis(20);
+
+/// How likely a process of a function is killed where it is at work, beside the others.
 fn weight(function: &str) -> u32 {
     match function {
-        "dispatch" => 20,
+        "charge" | "dispatch" => 10,
         _ => 3,
     }
 }
-
-/// As above, for DynamoDB and for I'mport, which are always at work.
-const SERVER: u32 = 2;
 
 /// Kills.
 #[derive(Debug)]
@@ -28,11 +31,6 @@ pub(crate) struct Killer {
     longest_pause: u64,
     functions: Vec<Arc<Function>>,
     servers: [Arc<Server>; 2],
-}
-
-enum Victim<'a> {
-    Place(&'a Place),
-    Server(&'a Server),
 }
 
 impl Killer {
@@ -50,30 +48,33 @@ impl Killer {
         loop {
             let pause = self.dice.random_range(0..=self.longest_pause);
             tokio::time::sleep(Duration::from_millis(pause)).await;
-            let places = self.functions.iter().flat_map(|function| {
-                let at_work = function.places.iter().filter(|place| place.is_at_work());
-                at_work.map(|place| (weight(function.name), Victim::Place(place)))
-            });
-            let servers = self.servers.iter().filter(|server| server.is_up());
-            let all: Vec<_> = places.chain(servers.map(|server| (SERVER, Victim::Server(server)))).collect();
-            let sum: u32 = all.iter().map(|(weight, _)| weight).sum();
-            if sum == 0 {
+            if self.dice.random_ratio(1, SERVERS) {
+                let server = &self.servers[self.dice.random_range(0..self.servers.len())];
+                if server.is_up() {
+                    server.kill();
+                }
                 continue;
             }
-            let mut drawn = self.dice.random_range(0..sum);
-            for (weight, victim) in all {
-                match (drawn.checked_sub(weight), victim) {
-                    (Some(left), Victim::Place(_) | Victim::Server(_)) => drawn = left,
-                    (None, Victim::Place(place)) => {
-                        place.kill();
-                        break;
-                    }
-                    (None, Victim::Server(server)) => {
-                        server.kill();
-                        break;
-                    }
+            let place = loop {
+                match self.somebody_at_work() {
+                    Some(place) => break place,
+                    None => tokio::time::sleep(LOOK).await,
                 }
-            }
+            };
+            place.kill();
         }
+    }
+
+    fn somebody_at_work(&mut self) -> Option<Arc<Place>> {
+        let places = self.functions.iter().flat_map(|f| f.places.iter().map(|place| (weight(f.name), place)));
+        let at_work: Vec<(u32, &Arc<Place>)> = places.filter(|(_, place)| place.is_at_work()).collect();
+        let sum: u32 = at_work.iter().map(|(weight, _)| weight).sum();
+        let drawn = (sum > 0).then(|| self.dice.random_range(0..sum))?;
+        let mut passed = 0;
+        let hit = at_work.into_iter().find(|(weight, _)| {
+            passed += weight;
+            drawn < passed
+        });
+        hit.map(|(_, place)| place.clone())
     }
 }

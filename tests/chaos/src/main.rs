@@ -178,10 +178,14 @@ async fn live(arguments: &Arguments) -> Result<bool, Failure> {
     let (accounts, quiet) = rest(began + chaos + REST, began, &table, &queue, &people).await?;
     let mut books = prepare::simulator(format!("{url}/webhooks/iamport"));
     simulator::Log::replay(&log, &mut books)?;
+    let mut wrong = verdict::wrong(&accounts, &books, &crowd, &people);
+    if prepare::net(&iamport.url).await? != books.books().totals().net {
+        wrong.push("I'mport's log isn't what its process has done".to_owned());
+    }
     let counts = tally.counts();
     let verdict = Verdict {
         books: sandbox::books::compare(&prepare::policy()?, &books, &accounts, Timestamp::now()),
-        wrong: verdict::wrong(&accounts, &books, &crowd, &people),
+        wrong,
         bought: people.bought().len(),
         kills: counts.kills(),
         kills_at_work: counts.cut(),

@@ -11,7 +11,7 @@ use maedal::aws::Aws as Sdk;
 use maedal::ids::Ids;
 use maedal::store::table;
 use maedal::subscription::{ChargeWindow, Policy, SubscriptionId};
-use sandbox::buyer::Buyer;
+use sandbox::buyer::{Buyer, read};
 use sandbox::crowd::Model;
 use sandbox::stack::{TABLE, stop_stream};
 use sandbox::{Options, Stack};
@@ -34,7 +34,11 @@ const DUE_WITHIN: f64 = 0.75;
 const SLOW: std::ops::RangeInclusive<u64> = 1_000..=6_000;
 /// Charges that are under way at once, where all workers have a full batch.
 const ABREAST: u64 = 100;
+/// How much of a minute the workers are to be busy, in milliseconds.
 const BUSY_OF_A_MINUTE: u64 = 45_000;
+
+/// The part of the webhooks that never come.
+const WEBHOOKS_LOST: f64 = 0.5;
 
 /// What becomes of a subscriber.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -131,7 +135,11 @@ pub(crate) async fn iamport(url: &str, crowd: &Crowd) -> Result<(), Failure> {
         let no_money = Fault::Decline { message: "잔액이 부족합니다.".to_owned() };
         Rule::always(no_money).on(Call::Again).customer_uid(id.to_string())
     });
-    let mut rules = vec![Rule::always(Fault::Slow(crowd.slow)).on(Call::Again)];
+    let mut rules = vec![
+        Rule::always(Fault::Slow(crowd.slow)).on(Call::Again),
+        // Else webhooks, which come before a slow answer, would settle nearly all charges.
+        Rule::always(Fault::WebhookLost).on(Call::Webhook).chance(WEBHOOKS_LOST),
+    ];
     rules.extend(declined);
     let buyer = Buyer::at(url.to_owned(), url.to_owned())?;
     for (path, body) in [("keys", json!(keys)), ("faults", json!(rules))] {
@@ -139,6 +147,12 @@ pub(crate) async fn iamport(url: &str, crowd: &Crowd) -> Result<(), Failure> {
         buyer.send(http::Method::POST, &path, &body, None).await?.error_for_status()?;
     }
     Ok(())
+}
+
+/// What I'mport's process itself says that it has, in won.
+pub(crate) async fn net(url: &str) -> Result<u64, Failure> {
+    let books = Buyer::at(url.to_owned(), url.to_owned())?.get("/_simulator/books").await?;
+    Ok(read(books).await["totals"]["net"].as_u64().ok_or("I'mport doesn't tell its books")?)
 }
 
 /// What the functions read: as on a developer's machine, and where everything is.

@@ -66,6 +66,7 @@ async fn follow(app: &App, pages: &Pages<'_>, hint: &Hint) -> Result<Response<St
         Confirmation::Refused(Refusal::Mismatch) => Ok(pages.problem(&Problem::Mismatch)),
         Confirmation::Refused(Refusal::UnknownSession) => Ok(pages.problem(&Problem::UnknownSession)),
         Confirmation::Refused(Refusal::SessionExpired) => Ok(pages.problem(&Problem::SessionExpired)),
+        Confirmation::Refused(Refusal::DeclinedSince) => try_again(app, pages, id, None).await,
     }
 }
 

@@ -6,8 +6,10 @@
 use tracing::{info, warn};
 
 use super::Billing;
+use super::resolve::SETTLE_DELAY;
 use crate::iamport::{CallError, IamportPayment, PaymentStatus, Usage};
 use crate::store::{StoreError, Taken};
+use crate::subscription::period::FOREVER;
 use crate::subscription::{ImpUid, MerchantUid, PaymentMethod, Purpose, Status, Subscription, Won};
 
 /// What a payment window shows: nothing is charged while a billing key is issued. (CHAI would only display it; some
@@ -34,6 +36,8 @@ pub enum Refusal {
     SessionExpired,
     /// The payment is another one: another name, customer_uid, usage or amount.
     Mismatch,
+    /// We hear of it late: I'mport has had this billing key since before the charge that was declined last.
+    DeclinedSince,
     /// The buyer left the window, or the gateway refused.
     WindowFailed {
         /// The gateway's words.
@@ -91,6 +95,8 @@ impl Billing {
             return mismatch;
         }
         let now = self.now();
+        // Clocks differ, and a charge may be on its way: from then on it surely is this key that is charged.
+        let charged_from = payment.paid_at().and_then(|at| at.saturating_add(SETTLE_DELAY).ok()).unwrap_or(FOREVER);
         let method = PaymentMethod {
             window: number,
             imp_uid: Some(imp_uid),
@@ -99,7 +105,7 @@ impl Billing {
             broken: false,
             deleted: false,
         };
-        match self.store.confirm(name.subscription, &customer_uid, &method, now).await {
+        match self.store.confirm(name.subscription, &customer_uid, &method, charged_from, now).await {
             Ok(mut subscription) => {
                 self.list_past_due(&mut subscription).await?;
                 info!(merchant_uid = %name, imp_uid = %payment.imp_uid, outcome = "billing key", "billing key recorded");
@@ -110,7 +116,9 @@ impl Billing {
             Err(Taken::Found(Some(seen))) if seen.customer_uid != customer_uid => mismatch,
             Err(Taken::Found(Some(seen))) => {
                 let known = seen.payment_method.as_ref().is_some_and(|known| known.window >= number);
+                let declined_since = seen.dunning.is_some() && seen.claims[0] >= charged_from.as_millisecond();
                 match (known, seen.status) {
+                    (false, _) if declined_since => Ok(Confirmation::Refused(Refusal::DeclinedSince)),
                     // A reload, a second tab, a webhook that came first.
                     (true, _) => Ok(Confirmation::Confirmed(seen)),
                     (false, Status::Pending | Status::Expired) => Ok(Confirmation::Refused(Refusal::SessionExpired)),

@@ -8,8 +8,9 @@ use jiff::SignedDuration;
 use tracing::{info, warn};
 
 use super::Billing;
+use crate::iamport::CallError;
 use crate::store::StoreError;
-use crate::subscription::{KeyDeletion, Subscription};
+use crate::subscription::{KeyDeletion, Purpose, Subscription};
 
 /// A key that is there still is asked for again after so long, then daily.
 const SOON: SignedDuration = SignedDuration::from_mins(5);
@@ -27,7 +28,11 @@ pub(super) enum Deleted {
 
 impl Billing {
     pub(super) async fn delete_key(&self, seen: &mut Subscription) -> Result<Deleted, StoreError> {
-        let now = self.now();
+        // I'mport has one key under a customer_uid, the latest: what another window issued, and nobody told, goes with it.
+        let latest = match self.find_billing_key(seen).await {
+            Ok(latest) => latest.map(|(name, _)| name.purpose),
+            Err(error) => return Ok(self.delete_later(seen, Some(&error))),
+        };
         let asked = self.iamport.delete_billing_key(&seen.customer_uid, "not wanted any more").await;
         let gone = match &asked {
             Ok(Some(_)) => true,
@@ -37,16 +42,24 @@ impl Billing {
         if gone {
             info!(subscription = %seen.id, outcome = "deleted", "billing key deleted");
             seen.key_deleted();
+            if let (Some(method), Some(Purpose::Window { number })) = (&mut seen.payment_method, latest) {
+                method.window = number;
+            }
             return Ok(Deleted::Gone);
         }
+        Ok(self.delete_later(seen, asked.err().as_ref()))
+    }
+
+    fn delete_later(&self, seen: &mut Subscription, error: Option<&CallError>) -> Deleted {
+        let now = self.now();
         let tries = seen.key_deletion.as_ref().map_or(0, |deletion| deletion.tries) + 1;
-        let error = asked.err().map(|error| error.to_string());
+        let error = error.map(ToString::to_string);
         warn!(subscription = %seen.id, tries, error, outcome = "billing key open", "billing key not deleted");
         if tries >= MOST_TRIES {
             seen.needs_review("the billing key could not be deleted at I'mport".to_owned(), now);
         }
         let wait = if tries == 1 { SOON } else { DAILY };
         seen.key_deletion = Some(KeyDeletion { due_at: now.saturating_add(wait).unwrap_or(now), tries });
-        Ok(Deleted::Later)
+        Deleted::Later
     }
 }

@@ -215,12 +215,14 @@ impl Store {
         self.conditional(update, "open a payment window").await
     }
 
-    /// Records a billing key that I'mport has issued for the session's own `customer_uid`, once.
+    /// Records a billing key that I'mport has issued for the session's own `customer_uid`, once. Not one with which
+    /// the attempt was made that was declined last: that is of a claim since `charged_from`.
     pub async fn confirm(
         &self,
         id: SubscriptionId,
         customer_uid: &CustomerUid,
         method: &PaymentMethod,
+        charged_from: Timestamp,
         now: Timestamp,
     ) -> Result<Subscription, Taken> {
         const TASK: &str = "record a billing key";
@@ -232,6 +234,7 @@ impl Store {
             .condition_expression(
                 "customer_uid = :customer_uid AND windows >= :window AND attribute_not_exists(key_deletion) \
                  AND (attribute_not_exists(payment_method) OR payment_method.#window < :window) \
+                 AND (attribute_not_exists(dunning) OR claims[0] < :charged_from) \
                  AND ((#status = :pending AND checkout.expires_at > :still_open) \
                       OR #status IN (:trialing, :active, :past_due, :paused))",
             )
@@ -242,6 +245,7 @@ impl Store {
             .expression_attribute_values(":method", item)
             .expression_attribute_values(":customer_uid", s(customer_uid.as_str()))
             .expression_attribute_values(":window", n(method.window))
+            .expression_attribute_values(":charged_from", n(charged_from.as_millisecond()))
             .expression_attribute_values(":still_open", n(still_open.as_millisecond()))
             .expression_attribute_values(":pending", s(Status::Pending.word()))
             .expression_attribute_values(":trialing", s(Status::Trialing.word()))

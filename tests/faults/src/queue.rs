@@ -43,8 +43,7 @@ pub struct Messages {
     waiting: BTreeMap<u64, Waiting>,
     sent: BTreeMap<String, Timestamp>,
     made: u64,
-    /// What never worked.
-    pub dead: usize,
+    dead: Vec<Received>,
 }
 
 impl Messages {
@@ -76,10 +75,19 @@ impl Messages {
             batch.push(message.received.clone());
         }
         for id in dead {
-            self.waiting.remove(&id);
-            self.dead += 1;
+            self.dead.extend(self.waiting.remove(&id).map(|waiting| waiting.received));
         }
         batch
+    }
+
+    /// Somebody heeds the alarm, and has the hints among the dead letters tried again. Steps are of no weight: they are in the
+    /// index still.
+    pub fn redrive(&mut self, now: Timestamp) {
+        for letter in std::mem::take(&mut self.dead) {
+            if let Ok(Message::Hint(_)) = serde_json::from_str(&letter.body) {
+                self.push(letter.group, letter.body, now);
+            }
+        }
     }
 
     /// What became of a batch: what failed comes again, the rest is gone.
@@ -96,7 +104,7 @@ impl Messages {
         firsts.map(|waiting| waiting.visible_at).min()
     }
 
-    /// Whether nothing waits.
+    /// Whether nothing waits, dead letters left aside.
     pub fn is_empty(&self) -> bool {
         self.waiting.is_empty()
     }

@@ -119,11 +119,13 @@ impl World {
         self.rough.load(Ordering::Relaxed)
     }
 
-    /// From here on nothing goes wrong any more.
+    /// From here on nothing goes wrong any more, and what an alarm has told of is looked after.
     pub fn calm_down(&self) {
         self.faults_stopped.store(true, Ordering::Relaxed);
         self.rough.store(false, Ordering::Relaxed);
         self.inner().down_until = None;
+        let now = self.time.now();
+        self.with_messages(|messages| messages.redrive(now));
         self.say(|| "from here on nothing goes wrong any more".to_owned());
     }
 

@@ -47,6 +47,9 @@ const BROKEN_ONCE: &[(u64, &str)] = &[
     ),
     (1_208, "an operator had a wrong amount go back, and the next attempt was charged before it had"),
     (1_396, "the same, where the refund was slow"),
+    (41_620, "a billing key that was declined already was taken for one that came after the decline"),
+    (86_786, "the same, where the billing key had been deleted"),
+    (56_337, "a webhook that went to the dead letters while I'mport was down for a day was left there"),
     (6_913, "a subscription ended while a payment window was open, and waited for that window for ever"),
 ];
 

@@ -101,6 +101,44 @@ async fn a_decline_that_is_paid_days_after_the_end_goes_back() {
     world.reconciled(&[id]).await;
 }
 
+/// The buyer has approved in a second window, too, and neither redirect nor webhook has told us. I'mport has charged that key ever
+/// since: it is none that came after the decline.
+async fn second_window(world: &World) -> SubscriptionId {
+    let id = world.session("coffee").await;
+    let first = world.buyer.open_window(id).await.unwrap();
+    let second = world.buyer.open_window(id).await.unwrap();
+    let back = world.buyer.press(&first, Button::Approve).await.unwrap().unwrap();
+    no_webhooks(world);
+    world.buyer.press(&second, Button::Approve).await.unwrap();
+    world.buyer.come_back(&back).await.unwrap();
+    assert_eq!(world.outcomes(id).await, ["paid"]);
+    id
+}
+
+#[tokio::test]
+async fn a_billing_key_from_before_the_decline_is_not_tried_as_if_it_were_new() {
+    let world = World::new().await;
+    let id = second_window(&world).await;
+    world.fault(Rule::always(no_money()).on(Call::Again));
+    world.live_until(seoul("2026-12-23T12:00")).await;
+    assert_eq!(world.outcomes(id).await, ["paid", "declined"]);
+    assert_eq!(reconciled(&world, 60).await.settled, 0);
+    world.after(SignedDuration::from_hours(1)).await;
+    assert_eq!(world.outcomes(id).await, ["paid", "declined"], "nothing is due before the first retry");
+    assert_eq!(world.subscription(id).await.payment_method.unwrap().window, 1);
+}
+
+#[tokio::test]
+async fn a_billing_key_from_before_its_deletion_stays_deleted() {
+    let world = World::new().await;
+    let id = second_window(&world).await;
+    world.delete_key(id).await;
+    world.after(SignedDuration::from_mins(20)).await;
+    assert!(world.subscription(id).await.payment_method.unwrap().deleted);
+    assert_eq!(reconciled(&world, 60).await.settled, 0);
+    assert!(world.subscription(id).await.payment_method.unwrap().deleted);
+}
+
 #[tokio::test]
 async fn a_payment_that_only_the_ledger_has_waits_for_a_person_and_is_told_once() {
     let world = World::new().await;

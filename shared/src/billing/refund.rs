@@ -242,4 +242,25 @@ mod tests {
         let many: Vec<Value> = (0..200).map(|at| old(50, at)).collect();
         assert_eq!(amounts(&[shown(10_000, &json!(many))]), [10_000]);
     }
+
+    /// What is left of a refund of `asked` while `refunded` of the payment went back.
+    fn left(asked: u64, duplicate: bool, refunded: u64) -> Option<(u64, u64)> {
+        let mut charge = charge();
+        charge.duplicate = duplicate;
+        charge.give_back(Won::new(asked), "as asked", jiff::Timestamp::UNIX_EPOCH);
+        still_open(&charge, Won::new(refunded)).map(|intent| (intent.amount.get(), intent.balance.get()))
+    }
+
+    #[test]
+    fn a_refund_stays_open_for_what_did_not_go_back() {
+        assert_eq!(left(3_000, false, 0), Some((3_000, 10_000)));
+        assert_eq!(left(3_000, false, 1_000), Some((2_000, 9_000)));
+        assert_eq!(left(3_000, false, 2_999), Some((1, 7_001)));
+        assert_eq!(left(3_000, false, 3_000), None);
+        assert_eq!(left(3_000, false, 10_000), None);
+        // Whole, whatever part somebody else gave back.
+        assert_eq!(left(10_000, true, 4_000), Some((6_000, 6_000)));
+        assert_eq!(left(10_000, true, 10_000), None);
+        assert_eq!(still_open(&charge(), Won::ZERO), None);
+    }
 }

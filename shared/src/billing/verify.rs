@@ -104,3 +104,38 @@ fn receipt(paid: &IamportPayment) -> Option<String> {
 pub(super) fn passed(since: Timestamp, delay: jiff::SignedDuration, now: Timestamp) -> bool {
     since.saturating_add(delay).is_ok_and(|end| end <= now)
 }
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{Value, json};
+
+    use super::*;
+
+    fn paid(changed: &Value) -> IamportPayment {
+        let mut payment = json!({ "imp_uid": "imp_1", "amount": 9_900, "status": "paid" });
+        payment.as_object_mut().unwrap().extend(changed.as_object().unwrap().clone());
+        serde_json::from_value(payment).unwrap()
+    }
+
+    #[test]
+    fn a_receipt_is_an_address_that_a_page_may_link_to() {
+        let receipt = |url: &str| super::receipt(&paid(&json!({ "receipt_url": url })));
+        let long = |length: usize| format!("https://pg.example/{}", "x".repeat(length - 19));
+        assert_eq!(receipt("https://pg.example/1").as_deref(), Some("https://pg.example/1"));
+        assert_eq!(receipt(&long(300)), Some(long(300)));
+        for bad in ["http://pg.example/1", "javascript:alert(1)", "", &long(301)] {
+            assert_eq!(receipt(bad), None, "{bad}");
+        }
+    }
+
+    #[test]
+    fn payments_of_a_name_are_weighed_by_what_is_proven() {
+        let all = |list: &[Value]| weigh(list.iter().map(paid).collect());
+        let [done, failed, ready] = ["paid", "failed", "ready"].map(|status| json!({ "status": status }));
+        assert!(matches!(all(&[]), Evidence::Nothing));
+        assert!(matches!(all(&[failed.clone(), failed.clone()]), Evidence::Failed { count: 2, .. }));
+        assert!(matches!(all(&[failed.clone(), ready.clone()]), Evidence::Undecided));
+        assert!(matches!(all(&[failed, done.clone(), ready]), Evidence::Paid(_, others) if others.is_empty()));
+        assert!(matches!(all(&[done.clone(), done]), Evidence::Paid(_, others) if others.len() == 1));
+    }
+}

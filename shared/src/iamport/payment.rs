@@ -168,3 +168,37 @@ fn moment(unix_seconds: i64) -> Option<Timestamp> {
 fn or_default<'de, D: Deserializer<'de>, T: Deserialize<'de> + Default>(deserializer: D) -> Result<T, D::Error> {
     Ok(Option::deserialize(deserializer)?.unwrap_or_default())
 }
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{Value, json};
+
+    use super::*;
+
+    fn payment(changed: &Value) -> IamportPayment {
+        let mut payment = json!({ "imp_uid": "imp_1", "amount": 9_900, "status": "paid" });
+        payment.as_object_mut().unwrap().extend(changed.as_object().unwrap().clone());
+        serde_json::from_value(payment).unwrap()
+    }
+
+    #[test]
+    fn a_cancellation_was_paid_where_it_says_when_or_what_went_back() {
+        let was_paid = |paid_at: i64, cancel_amount: u64| {
+            let cancelled = json!({ "status": "cancelled", "paid_at": paid_at, "cancel_amount": cancel_amount });
+            payment(&cancelled).was_paid()
+        };
+        assert!(was_paid(1_795_395_600, 0));
+        assert!(was_paid(0, 100));
+        assert!(!was_paid(0, 0), "a window that was left");
+    }
+
+    #[test]
+    fn it_stands_until_all_of_it_went_back() {
+        let stands = |cancel_amount: u64| {
+            payment(&json!({ "status": "cancelled", "paid_at": 1, "cancel_amount": cancel_amount })).stands()
+        };
+        assert!(stands(0) && stands(9_899));
+        assert!(!stands(9_900));
+        assert!(!payment(&json!({ "status": "failed" })).stands());
+    }
+}

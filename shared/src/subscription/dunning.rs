@@ -164,6 +164,7 @@ mod tests {
         assert_eq!(policy(&[]).problem(), None);
         assert_eq!(policy(&[1, 3, 5, 7]).problem(), None);
         assert!(policy(&[3, 1]).problem().is_some());
+        assert!(policy(&[3, 3]).problem().is_some());
         assert!(policy(&[0]).problem().is_some());
     }
 }

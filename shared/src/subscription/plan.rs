@@ -131,9 +131,13 @@ mod tests {
         assert_eq!(field(|t| t.name = "  ".into()), Some("name"));
         assert_eq!(field(|t| t.amount = Won::ZERO), Some("amount"));
         assert_eq!(field(|t| t.amount = Won::new(1_000_000_001)), Some("amount"));
+        assert_eq!(field(|t| t.amount = Won::MOST), None);
         assert_eq!(field(|t| t.tax_free = Won::new(9_901)), Some("tax_free"));
+        assert_eq!(field(|t| t.tax_free = Won::new(9_900)), None);
         assert_eq!(field(|t| t.interval.count = 0), Some("interval"));
         assert_eq!(field(|t| t.interval.count = 61), Some("interval"));
+        assert_eq!(field(|t| t.interval.count = 60), None);
         assert_eq!(field(|t| t.trial_days = 731), Some("trial_days"));
+        assert_eq!(field(|t| t.trial_days = 730), None);
     }
 }

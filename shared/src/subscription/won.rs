@@ -107,4 +107,12 @@ mod tests {
         assert_eq!(read("-1"), None);
         assert_eq!(read("1e300"), None);
     }
+
+    #[test]
+    fn a_part_is_rounded_down_and_never_more_than_the_whole() {
+        assert_eq!(Won(9_900).part(1, 3), Won(3_300));
+        assert_eq!(Won(100).part(2, 3), Won(66));
+        assert_eq!(Won(100).part(5, 3), Won(100));
+        assert_eq!(Won(100).part(5, 0), Won::ZERO);
+    }
 }

@@ -1,61 +1,10 @@
 //! An earlier attempt turns out to be paid while the next one is in flight: the period is paid once, whatever becomes of that.
 
-#![allow(clippy::unwrap_used)]
-
 use jiff::{SignedDuration, Timestamp};
-use maedal::subscription::charge::Payment;
 use maedal::subscription::settle::{LatePayment, Proof};
-use maedal::subscription::{
-    Checkout, Interval, MerchantUid, PaymentMethod, Plan, Policy, Status, Step, Subscription, SubscriptionId, Terms,
-    Won,
-};
+use maedal::subscription::{MerchantUid, Policy, Status, Subscription, Won};
 
-const PRICE: Won = Won::new(9_900);
-
-fn paid(imp_uid: &str) -> Payment {
-    Payment { imp_uid: imp_uid.parse().unwrap(), paid_at: None, receipt_url: None }
-}
-
-fn declined() -> Proof {
-    Proof::Declined { reason: "잔액이 부족합니다.".to_owned(), imp_uid: None }
-}
-
-fn open(now: Timestamp) -> Subscription {
-    let terms = Terms {
-        name: "플랜".to_owned(),
-        amount: PRICE,
-        tax_free: Won::ZERO,
-        interval: Interval::MONTHLY,
-        trial_days: 0,
-        dunning: None,
-    };
-    let plan = Plan { id: "plan".parse().unwrap(), version: 1, terms };
-    let expires_at = now + SignedDuration::from_hours(1);
-    let checkout = Checkout { expires_at, success_url: None, cancel_url: None, decline: None, replaces: None };
-    let id: SubscriptionId = "01ARZ3NDEKTSV4RRFFQ69G5FAV".parse().unwrap();
-    let mut subscription = Subscription::open(id, "customer".parse().unwrap(), id.into(), plan, checkout, now);
-    subscription.windows = 1;
-    subscription.payment_method = Some(PaymentMethod {
-        window: 1,
-        imp_uid: Some("imp_1".parse().unwrap()),
-        provider: None,
-        confirmed_at: now,
-        broken: false,
-        deleted: false,
-    });
-    subscription
-}
-
-/// Takes the next charge in flight, when it is due. Returns its name and the time.
-fn claim(subscription: &mut Subscription, after: Timestamp, policy: &Policy) -> (MerchantUid, Timestamp) {
-    let now = subscription.due_at(after, policy).unwrap().max(after);
-    let Step::Charge(intent) = subscription.next_step(now, policy) else { panic!("no charge is due at {now}") };
-    let name = intent.merchant_uid;
-    subscription.in_flight = Some(intent);
-    subscription.claimed_at = Some(now);
-    subscription.sends = 1;
-    (name, now)
-}
+use super::{PRICE, claim, declined, open, paid};
 
 /// The second period's first attempt was declined and its second one is in flight, when the first turns out to be paid.
 fn paid_behind_our_back(policy: &Policy) -> (Subscription, Timestamp) {
@@ -99,4 +48,22 @@ fn periods_that_are_skipped_stay_uncharged_and_the_next_one_begins_anew() {
     let (mut subscription, _) = paid_behind_our_back(&policy);
     subscription.skip_to(5);
     assert_eq!((subscription.period, subscription.attempts, subscription.paid_through), (5, 0, 2));
+}
+
+/// The books have lost a first payment.
+#[test]
+fn a_first_period_began_when_it_was_paid_and_never_in_the_future() {
+    let now: Timestamp = "2026-11-30T01:00:00Z".parse().unwrap();
+    let began = |paid_at: Option<Timestamp>| {
+        let mut subscription = open(now);
+        let payment = maedal::subscription::charge::Payment { paid_at, ..paid("imp_2") };
+        let merchant_uid = MerchantUid::charge(subscription.id, 1, 1);
+        subscription.record_late(LatePayment { merchant_uid, amount: PRICE, credit: Won::ZERO, payment }, false, now);
+        assert_eq!((subscription.status, subscription.paid_through), (Status::Active, 1));
+        subscription.anchor.unwrap()
+    };
+    let hour = SignedDuration::from_hours(1);
+    assert_eq!(began(Some(now - hour)), now - hour);
+    assert_eq!(began(Some(now + hour)), now);
+    assert_eq!(began(None), now);
 }

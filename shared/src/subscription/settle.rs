@@ -117,10 +117,10 @@ impl Subscription {
         Some(charge)
     }
 
-    /// The credit balance pays for the period, without I'mport.
+    /// The credit balance pays for the period, without I'mport: nothing is left to be asked for.
     pub fn settle_by_credit(&mut self, intent: &Intent, now: Timestamp) -> Charge {
         self.advance(intent.period, intent.credit, now);
-        Charge { amount: Won::ZERO, ..Charge::of(self.id, intent, ChargeStatus::Credited, now) }
+        Charge::of(self.id, intent, ChargeStatus::Credited, now)
     }
 
     /// What is due goes unpaid: the billing key was deleted, and I'mport need not be asked to know what it would say.

@@ -65,6 +65,7 @@ mod tests {
             ("2026-12-31T22:00", "2027-01-01T09:00"),
         ] {
             assert_eq!(window.next_opening(seoul(due)), seoul(charged), "{due}");
+            assert_eq!(window.is_open(seoul(due)), due == charged, "{due}");
         }
     }
 

@@ -6,20 +6,13 @@ use maedal::subscription::{
     BuyerAction, Charge, Command, Facts, Interval, Policy, Reason, RefundPart, Status, Subscription, Unit, When, Won,
 };
 
-use super::{PRICE, claim, declined, open, open_with, paid, plan, session};
-
-const HOUR: SignedDuration = SignedDuration::from_hours(1);
-const DAY: SignedDuration = SignedDuration::from_hours(24);
-
-fn start() -> Timestamp {
-    "2026-11-30T01:00:00Z".parse().unwrap()
-}
+use super::{DAY, HOUR, PRICE, START, claim, declined, open, open_with, paid, plan, session};
 
 /// One whose first period is paid, and that charge.
-fn active() -> (Subscription, Charge) {
+fn with_charge() -> (Subscription, Charge) {
     let policy = Policy::default();
-    let mut subscription = open(start());
-    let (_, now) = claim(&mut subscription, start(), &policy);
+    let mut subscription = open(START);
+    let (_, now) = claim(&mut subscription, START, &policy);
     let charge = subscription.settle(Proof::Paid(paid("imp_2")), now, &policy).unwrap();
     (subscription, charge)
 }
@@ -27,8 +20,8 @@ fn active() -> (Subscription, Charge) {
 /// One whose second period was declined, and when.
 fn past_due() -> (Subscription, Timestamp) {
     let policy = Policy::default();
-    let (mut subscription, _) = active();
-    let (_, now) = claim(&mut subscription, start(), &policy);
+    let (mut subscription, _) = with_charge();
+    let (_, now) = claim(&mut subscription, START, &policy);
     subscription.settle(declined(), now, &policy).unwrap();
     (subscription, now)
 }
@@ -49,12 +42,12 @@ fn change(name: &str, when: When) -> Command {
 
 #[test]
 fn a_trial_that_was_paused_is_a_trial_again_and_a_subscription_is_active() {
-    let mut trial = open_with(plan("플랜", Interval::MONTHLY, 14), start());
-    trial.start_trial(start());
-    let (paid, _) = active();
+    let mut trial = open_with(plan("플랜", Interval::MONTHLY, 14), START);
+    trial.start_trial(START);
+    let (paid, _) = with_charge();
     for (mut subscription, status) in [(trial, Status::Trialing), (paid, Status::Active)] {
-        ask(&mut subscription, &Command::Pause, start() + DAY, None).unwrap();
-        ask(&mut subscription, &Command::Resume, start() + DAY, None).unwrap();
+        ask(&mut subscription, &Command::Pause, START + DAY, None).unwrap();
+        ask(&mut subscription, &Command::Resume, START + DAY, None).unwrap();
         assert_eq!(subscription.status, status);
     }
 }
@@ -62,10 +55,10 @@ fn a_trial_that_was_paused_is_a_trial_again_and_a_subscription_is_active() {
 #[test]
 fn resuming_skips_only_periods_that_are_over() {
     let resumed = |after_days: i32| {
-        let (mut subscription, _) = active();
+        let (mut subscription, _) = with_charge();
         subscription.attempts = 3;
-        ask(&mut subscription, &Command::Pause, start() + DAY, None).unwrap();
-        ask(&mut subscription, &Command::Resume, start() + DAY * after_days, None).unwrap();
+        ask(&mut subscription, &Command::Pause, START + DAY, None).unwrap();
+        ask(&mut subscription, &Command::Resume, START + DAY * after_days, None).unwrap();
         (subscription.period, subscription.attempts)
     };
     assert_eq!(resumed(2), (2, 3), "the paid period still runs");
@@ -75,11 +68,11 @@ fn resuming_skips_only_periods_that_are_over() {
 
 #[test]
 fn what_is_not_used_up_becomes_credit_and_nothing_is_written_where_all_is() {
-    let (mut subscription, charge) = active();
-    let changed = ask(&mut subscription, &change("더 큰 것", When::Now), start(), Some(&charge)).unwrap().unwrap();
+    let (mut subscription, charge) = with_charge();
+    let changed = ask(&mut subscription, &change("더 큰 것", When::Now), START, Some(&charge)).unwrap().unwrap();
     assert_eq!((subscription.credit, changed.credited), (PRICE, PRICE));
 
-    let (mut subscription, charge) = active();
+    let (mut subscription, charge) = with_charge();
     let end = subscription.start_of(2).unwrap();
     assert_eq!(ask(&mut subscription, &change("더 큰 것", When::Now), end, Some(&charge)), Ok(None));
     assert_eq!(subscription.credit, Won::ZERO);
@@ -87,12 +80,12 @@ fn what_is_not_used_up_becomes_credit_and_nothing_is_written_where_all_is() {
 
 #[test]
 fn while_a_refund_is_under_way_nothing_else_is_made_of_the_payment() {
-    let (subscription, mut charge) = active();
-    charge.give_back(Won::new(100), "a broken cup", start());
+    let (subscription, mut charge) = with_charge();
+    charge.give_back(Won::new(100), "a broken cup", START);
     let cancel = Command::Cancel { when: When::Now, refund: RefundPart::Unused };
     for command in [cancel, change("더 큰 것", When::Now)] {
         let mut asked = subscription.clone();
-        assert_eq!(ask(&mut asked, &command, start(), Some(&charge)), Err(Reason::RefundUnderWay));
+        assert_eq!(ask(&mut asked, &command, START, Some(&charge)), Err(Reason::RefundUnderWay));
         assert_eq!(asked, subscription, "nothing was changed");
     }
 }
@@ -101,7 +94,7 @@ fn while_a_refund_is_under_way_nothing_else_is_made_of_the_payment() {
 fn a_plan_of_other_periods_counts_them_from_its_first() {
     let weekly = Interval { unit: Unit::Week, count: 1 };
     for (interval, anchor_period) in [(weekly, 2), (Interval::MONTHLY, 1)] {
-        let (mut subscription, _) = active();
+        let (mut subscription, _) = with_charge();
         let (begins, anchor) = (subscription.start_of(2), subscription.anchor);
         subscription.next_plan = Some(plan("다른 것", interval, 0));
         subscription.switch_plan();
@@ -138,38 +131,38 @@ fn a_retry_that_was_asked_for_uses_up_no_retry_day_unless_it_falls_on_one() {
 
 #[test]
 fn a_window_for_a_new_payment_method_is_open_until_its_time_is_over_or_a_key_has_come() {
-    let (mut subscription, _) = active();
-    assert!(!subscription.is_replacing(start()), "nobody has asked");
+    let (mut subscription, _) = with_charge();
+    assert!(!subscription.is_replacing(START), "nobody has asked");
     subscription.windows = 7;
-    let ends = start() + HOUR;
+    let ends = START + HOUR;
     let command = Command::ReplacePaymentMethod { checkout: session(ends) };
-    ask(&mut subscription, &command, start(), None).unwrap();
-    assert!(subscription.is_replacing(start()));
+    ask(&mut subscription, &command, START, None).unwrap();
+    assert!(subscription.is_replacing(START));
     assert!(!subscription.is_replacing(ends));
-    assert!(subscription.buyer_has(BuyerAction::ChangePaymentMethod, start()));
+    assert!(subscription.buyer_has(BuyerAction::ChangePaymentMethod, START));
     assert_eq!(subscription.windows_of_session(), 0, "openings before don't count");
     subscription.windows += 3;
     assert_eq!(subscription.windows_of_session(), 3);
     let mut replaced = subscription.clone();
     replaced.payment_method.as_mut().unwrap().window = 8;
-    assert!(!replaced.is_replacing(start()));
+    assert!(!replaced.is_replacing(START));
     let (mut busy, policy) = (subscription, Policy::default());
-    claim(&mut busy, start(), &policy);
-    assert!(!busy.is_replacing(start()), "not while a charge is in flight");
+    claim(&mut busy, START, &policy);
+    assert!(!busy.is_replacing(START), "not while a charge is in flight");
 }
 
 #[test]
 fn a_second_press_of_a_buttons_changes_nothing() {
-    let (mut subscription, _) = active();
-    let has = |subscription: &Subscription, action| subscription.buyer_has(action, start());
+    let (mut subscription, _) = with_charge();
+    let has = |subscription: &Subscription, action| subscription.buyer_has(action, START);
     assert_eq!(subscription.ends_at(), None);
     assert!(!has(&subscription, BuyerAction::Cancel) && has(&subscription, BuyerAction::Resume));
-    let cancel = subscription.buyer_command(BuyerAction::Cancel, session(start()));
+    let cancel = subscription.buyer_command(BuyerAction::Cancel, session(START));
     assert_eq!(cancel, Command::Cancel { when: When::PeriodEnd, refund: RefundPart::None });
-    ask(&mut subscription, &cancel, start(), None).unwrap();
+    ask(&mut subscription, &cancel, START, None).unwrap();
     assert!(has(&subscription, BuyerAction::Cancel) && !has(&subscription, BuyerAction::Resume));
     assert_eq!(subscription.ends_at(), subscription.start_of(2));
-    ask(&mut subscription, &Command::Cancel { when: When::Now, refund: RefundPart::None }, start(), None).unwrap();
+    ask(&mut subscription, &Command::Cancel { when: When::Now, refund: RefundPart::None }, START, None).unwrap();
     assert!(has(&subscription, BuyerAction::Cancel));
     assert!(!has(&subscription, BuyerAction::Resume), "it can't be cancelled any more, so it was not resumed");
 }
@@ -178,7 +171,7 @@ fn a_second_press_of_a_buttons_changes_nothing() {
 fn a_buyer_who_is_past_due_cancels_at_once() {
     let (subscription, _) = past_due();
     let now = Command::Cancel { when: When::Now, refund: RefundPart::None };
-    assert_eq!(subscription.buyer_command(BuyerAction::Cancel, session(start())), now);
+    assert_eq!(subscription.buyer_command(BuyerAction::Cancel, session(START)), now);
 }
 
 /// What is as usual takes no room in the table: an item of less than a kilobyte is one write unit.
@@ -206,7 +199,7 @@ fn what_is_as_usual_is_not_written() {
         "version",
         "windows",
     ];
-    let (mut subscription, _) = active();
+    let (mut subscription, _) = with_charge();
     let (names, plan) = written(&subscription);
     assert_eq!(names, usual);
     assert_eq!(plan, ["amount", "id", "interval", "name", "version"]);

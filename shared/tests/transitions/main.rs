@@ -2,7 +2,9 @@
 
 #![allow(clippy::unwrap_used)]
 
+mod agenda;
 mod commands;
+mod doubt;
 mod late_truth;
 
 use jiff::{SignedDuration, Timestamp};
@@ -13,9 +15,21 @@ use maedal::subscription::{
 };
 
 const PRICE: Won = Won::new(9_900);
+/// Ten in the morning in Korea.
+const START: Timestamp = Timestamp::constant(1_796_000_400, 0);
+const HOUR: SignedDuration = SignedDuration::from_hours(1);
+const DAY: SignedDuration = SignedDuration::from_hours(24);
 
 fn paid(imp_uid: &str) -> Payment {
     Payment { imp_uid: imp_uid.parse().unwrap(), paid_at: None, receipt_url: None }
+}
+
+/// One whose first period is paid.
+fn active() -> Subscription {
+    let (mut subscription, policy) = (open(START), Policy::default());
+    let (_, now) = claim(&mut subscription, START, &policy);
+    subscription.settle(Proof::Paid(paid("imp_2")), now, &policy).unwrap();
+    subscription
 }
 
 fn declined() -> Proof {

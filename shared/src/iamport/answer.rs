@@ -145,6 +145,7 @@ mod tests {
             assert_eq!(answer(status, r#"{"code":1,"message":"no","response":null}"#), Err(CallError::Status(status)));
         }
         assert!(!CallError::Status(500).surely_unsent());
+        assert_eq!(answer(401, "not an envelope"), Err(CallError::Unauthorized));
         assert!(CallError::Unauthorized.surely_unsent());
     }
 }

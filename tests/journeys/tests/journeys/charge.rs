@@ -130,6 +130,28 @@ async fn a_refusal_proves_nothing_while_imports_books_may_lag() {
     world.reconciled(&[id]).await;
 }
 
+/// Rule 3: with a refusal, a failed payment of the same name is proof: at once.
+#[tokio::test]
+async fn a_refusal_is_proof_where_every_send_has_failed() {
+    let world = World::new().await;
+    let id = world.subscribed("coffee").await;
+    world.stack.clock.set(seoul("2026-12-23T10:01"));
+    world.fault(Rule::always(Fault::WebhookLost).on(Call::Webhook));
+    world.fault(Rule::once(Call::Again, no_money()));
+    let again = Again {
+        customer_uid: &id.to_string().parse().unwrap(),
+        merchant_uid: MerchantUid::charge(id, 2, 1),
+        amount: Won::new(9_900),
+        name: "매달 커피",
+        tax_free: None,
+    };
+    world.stack.billing.iamport.again(&again).await.unwrap();
+    world.fault(Rule::once(Call::Again, Fault::Refuse { code: 1, message: "이미 시도된 주문번호입니다.".into() }));
+    let charged = world.stack.billing.work(&world.due(id).await).await.unwrap();
+    assert!(matches!(charged, Worked::Charged(Charged::Declined(_))), "{charged:?}");
+    assert_eq!(world.outcomes(id).await, ["paid", "declined"]);
+}
+
 /// Rule 3: finding nothing proves nothing until the settle delay has passed; then the same name is sent again.
 #[tokio::test]
 async fn an_attempt_that_never_arrived_is_sent_again_under_the_same_name() {
@@ -196,13 +218,15 @@ async fn a_decline_that_turns_into_a_payment_is_found_before_the_retry() {
     let world = World::new().await;
     let id = world.subscribed("coffee").await;
     world.fault(Rule::always(Fault::WebhookLost).on(Call::Webhook));
-    world.fault(Rule::once(Call::Again, Fault::LatePaid(SignedDuration::from_hours(3))));
-    world.live_until(seoul("2026-12-23T10:02")).await;
+    // After the night's comparison, so that nothing but the retry itself can find it.
+    world.fault(Rule::once(Call::Again, Fault::LatePaid(SignedDuration::from_hours(23))));
+    world.live_until(seoul("2026-12-24T09:50")).await;
     assert_eq!(world.outcomes(id).await, ["paid", "declined"]);
     assert_eq!(world.subscription(id).await.status, Status::PastDue);
 
     world.live_until(seoul("2026-12-24T10:10")).await;
     assert_eq!(world.outcomes(id).await, ["paid", "paid"]);
+    assert_eq!(world.subscription(id).await.in_flight, None, "the retry that was never sent is let go");
     assert_eq!(world.subscription(id).await.status, Status::Active);
     assert_eq!(world.payments(), 2, "no second attempt was made");
     world.reconciled(&[id]).await;

@@ -2,10 +2,15 @@
 //! refund, and always with the same end.
 
 use std::sync::Arc;
+use std::time::Duration;
 
+use bytes::Bytes;
 use journeys::fate::{Blow, Fate};
 use journeys::{World, no_money, seoul};
+use maedal::aws::http_client;
 use maedal::billing::Billing;
+use maedal::clock::TestClock;
+use maedal::iamport::{Https, Sending, Transport};
 use maedal::subscription::{MerchantUid, SubscriptionId};
 use sandbox::buyer::Button;
 use simulator::{Call, Fault, Rule};
@@ -110,9 +115,47 @@ async fn a_refund_survives_every_blow_at_every_call() {
     }
 }
 
+/// Look-ups take a while.
+#[derive(Debug)]
+struct SlowLookups {
+    inner: Https,
+    clock: Arc<TestClock>,
+    take: Duration,
+}
+
+impl Transport for SlowLookups {
+    fn send(&self, request: http::Request<Bytes>, timeout: Duration) -> Sending<'_> {
+        if request.uri().path().starts_with("/payments/findAll") {
+            self.clock.advance(self.take);
+        }
+        self.inner.send(request, timeout)
+    }
+}
+
 /// A worker that is held up between its claim and its send does not send: others may have concluded by then.
 #[tokio::test]
-async fn a_worker_that_wakes_up_late_does_not_send() {
+async fn a_worker_that_is_held_up_for_longer_than_half_a_minute_does_not_send() {
+    for (seconds, sent) in [(30, true), (31, false)] {
+        let world = World::new().await;
+        let id = world.subscribed("coffee").await;
+        world.fault(Rule::once(Call::Again, no_money()));
+        world.live_until(seoul("2026-12-23T12:00")).await;
+        world.stack.clock.set(seoul("2026-12-24T10:01"));
+        let due = world.due(id).await;
+        let (clock, take) = (world.stack.clock.clone(), Duration::from_secs(seconds));
+        let worker = world.worker_over(http_client(), SlowLookups { inner: Https::new(), clock, take });
+        worker.work(&due).await.unwrap();
+        assert_eq!(world.payments() == 3, sent, "{seconds} s");
+        let doubt = world.subscription(id).await.doubt;
+        assert_eq!(doubt.is_some_and(|doubt| doubt.unsent), !sent, "{seconds} s");
+        ends_well(&world, id, &["paid", "declined", "paid"], "held up").await;
+        assert_eq!(world.payments(), 3);
+    }
+}
+
+/// A worker that dies after its claim leaves an attempt that another one sends, once its lease and the settle delay are over.
+#[tokio::test]
+async fn a_worker_that_dies_after_its_claim_is_not_waited_for() {
     let world = World::new().await;
     let id = world.subscribed("coffee").await;
     world.stack.clock.set(seoul("2026-12-23T10:01"));

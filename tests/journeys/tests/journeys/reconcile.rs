@@ -140,6 +140,22 @@ async fn a_billing_key_from_before_its_deletion_stays_deleted() {
 }
 
 #[tokio::test]
+async fn a_payment_by_the_billing_key_that_nobody_here_asked_for_pays_for_its_period() {
+    let world = World::new().await;
+    let id = world.subscribed("coffee").await;
+    no_webhooks(&world);
+    world.live_until(seoul("2026-12-01T12:00")).await;
+    again(&world, id, MerchantUid::charge(id, 2, 1), 9_900).await;
+    world.after(SignedDuration::from_hours(1)).await;
+    let found = reconciled(&world, 30).await;
+    assert_eq!((found.settled, found.found), (1, 0));
+    assert_eq!(world.outcomes(id).await, ["paid", "paid"]);
+    assert_eq!((world.subscription(id).await.paid_through, world.subscription(id).await.review), (2, None));
+    world.live_until(seoul("2026-12-24T12:00")).await;
+    assert_eq!(world.payments(), 2, "it isn't charged a second time");
+}
+
+#[tokio::test]
 async fn a_payment_that_only_the_ledger_has_waits_for_a_person_and_is_told_once() {
     let world = World::new().await;
     let (id, other) = (world.subscribed("coffee").await, world.subscribed("coffee").await);

@@ -245,3 +245,126 @@ fn billing_with(vault: impl Vault) -> Result<Billing, ConfigError> {
     let iamport = Iamport::new(url, vault, Arc::new(Https::new()), clock.clone());
     Ok(Billing { store: store()?, iamport, clock, policy: policy()?, ids: Ids::random() })
 }
+
+#[cfg(test)]
+mod tests {
+    use std::process::Command;
+
+    use super::*;
+
+    /// Says in the parent's environment what is read there. A process can't safely change its own.
+    #[test]
+    fn told() {
+        let Some(what) = std::env::var_os("TELL") else { return };
+        let told = match what.to_str().unwrap_or_default() {
+            "policy" => policy().map(|policy| format!("{policy:?}")),
+            "site" => site().map(|site| format!("{site:?}")),
+            "links" => links().map(|links| format!("{links:?}")),
+            "api_token" => api_token().map(|token| format!("{token:?}")),
+            "import_rate" => import_rate().map(|rate| rate.to_string()),
+            "metrics_namespace" => Ok(format!("{:?}", metrics_namespace())),
+            "store" => store().map(|_| "a store".to_owned()),
+            "billing" => billing().map(|_| "billing".to_owned()),
+            other => panic!("{other}"),
+        };
+        println!("TOLD {}", told.unwrap_or_else(|error| format!("error: {error}")));
+    }
+
+    /// What is read where just these variables are set.
+    fn tell(what: &str, variables: &[(&str, &str)]) -> String {
+        let mut child = Command::new(std::env::current_exe().unwrap());
+        child.args(["--exact", "config::tests::told", "--nocapture"]);
+        // Else a path says where coverage goes, and more.
+        child.env_clear().env("TELL", what).envs(variables.iter().copied());
+        let output = String::from_utf8(child.output().unwrap().stdout).unwrap();
+        output.lines().find_map(|line| Some(line.split_once("TOLD ")?.1.to_owned())).unwrap_or(output)
+    }
+
+    #[test]
+    fn a_policy_is_what_is_set_and_else_the_standard() {
+        assert_eq!(tell("policy", &[]), format!("{:?}", Policy::default()));
+        assert_eq!(tell("policy", &[("CHARGE_WINDOW", " "), ("DUNNING_DAYS", "")]), format!("{:?}", Policy::default()));
+        let time = |hour| jiff::civil::time(hour, 0, 0, 0);
+        let policy = Policy {
+            charge_window: ChargeWindow::new(time(10), time(18)).unwrap(),
+            dunning: DunningPolicy { retry_days: vec![2, 4], then: AfterDunning::LeaveUnpaid },
+            declines: DeclineRules::new(vec!["해지".to_owned(), "분실".to_owned()]),
+            missed: MissedPeriods::ChargeEach,
+            delete_keys: true,
+        };
+        let set = [
+            ("CHARGE_WINDOW", "10:00 - 18:00"),
+            ("DUNNING_DAYS", "2, 4"),
+            ("AFTER_DUNNING", "leave_unpaid"),
+            ("MISSED_PERIODS", "charge_each"),
+            ("HARD_DECLINES", "해지|분실"),
+            ("DELETE_KEYS", "true"),
+        ];
+        assert_eq!(tell("policy", &set), format!("{policy:?}"));
+        let standard = [("AFTER_DUNNING", "cancel"), ("MISSED_PERIODS", "skip"), ("DELETE_KEYS", "false")];
+        assert_eq!(tell("policy", &standard), format!("{:?}", Policy::default()));
+    }
+
+    #[test]
+    fn what_cannot_be_is_named_with_what_can() {
+        for (what, name, value, rule) in [
+            ("policy", "CHARGE_WINDOW", "21:00-09:00", "09:00-21:00"),
+            ("policy", "DUNNING_DAYS", "1,soon", "1,3,5,7"),
+            ("policy", "DUNNING_DAYS", "3,1", "ascending"),
+            ("policy", "AFTER_DUNNING", "forgive", "cancel or leave_unpaid"),
+            ("policy", "MISSED_PERIODS", "all", "skip or charge_each"),
+            ("policy", "DELETE_KEYS", "perhaps", "true or false"),
+            ("site", "SESSION_MINUTES", "4", "from 5 to 10080"),
+            ("site", "SESSION_MINUTES", "10081", "from 5 to 10080"),
+            ("import_rate", "IMPORT_CALLS_PER_SECOND", "0", "from 1 to 50"),
+            ("import_rate", "IMPORT_CALLS_PER_SECOND", "51", "from 1 to 50"),
+        ] {
+            let told = tell(what, &[(name, value), ("IMP_USER_CODE", "imp1")]);
+            assert!(told.starts_with("error: ") && told.contains(name) && told.contains(rule), "{name}: {told}");
+        }
+        assert_eq!(tell("import_rate", &[]), "5");
+        assert_eq!(tell("import_rate", &[("IMPORT_CALLS_PER_SECOND", "50")]), "50");
+    }
+
+    #[test]
+    fn a_secret_is_in_no_error_and_a_short_one_is_none() {
+        let told = tell("links", &[("LINK_SECRET", "hunter2")]);
+        assert!(told.contains("LINK_SECRET") && !told.contains("hunter2"), "{told}");
+        let long = "a text of more than twenty letters";
+        assert!(tell("links", &[("LINK_SECRET", long)]).starts_with("Links"));
+        assert!(tell("links", &[]).contains("LINK_SECRET_ARN"));
+        assert_eq!(tell("api_token", &[]), "None");
+        assert_eq!(tell("api_token", &[("API_TOKEN", long)]), "Some(Rotating(fixed))");
+        let lambda = [("AWS_REGION", "ap-northeast-2"), ("AWS_ACCESS_KEY_ID", "id"), ("AWS_SECRET_ACCESS_KEY", "key")];
+        let named = [&lambda[..], &[("API_TOKEN_ARN", "arn:aws:secretsmanager:1")]].concat();
+        assert_eq!(tell("api_token", &named), "Some(Rotating(Secrets Manager))");
+        assert!(tell("api_token", &named[1..]).contains("AWS_REGION"));
+    }
+
+    #[test]
+    fn what_is_needed_is_missed_by_name() {
+        let lambda = [("AWS_REGION", "ap-northeast-2"), ("AWS_ACCESS_KEY_ID", "id"), ("AWS_SECRET_ACCESS_KEY", "key")];
+        assert!(tell("store", &lambda).contains("TABLE_NAME"));
+        assert!(tell("store", &[&lambda[1..], &[("TABLE_NAME", "maedal")]].concat()).contains("AWS_REGION"));
+        let stored = [&lambda[..], &[("TABLE_NAME", "maedal")]].concat();
+        assert_eq!(tell("store", &stored), "a store");
+        assert!(tell("billing", &stored).contains("IMP_KEY"));
+        assert_eq!(tell("billing", &[&stored[..], &[("IMP_SECRET_ARN", "arn:1")]].concat()), "billing");
+        assert_eq!(tell("billing", &[&stored[..], &[("IMP_KEY", "key"), ("IMP_SECRET", "s")]].concat()), "billing");
+        assert!(tell("site", &[("IMP_USER_CODE", "")]).contains("IMP_USER_CODE"));
+        assert_eq!(tell("metrics_namespace", &[]), "None");
+        assert_eq!(tell("metrics_namespace", &[("METRICS_NAMESPACE", "Maedal/a")]), r#"Some("Maedal/a")"#);
+    }
+
+    #[test]
+    fn a_channel_key_goes_before_a_gateway_and_chai_is_the_standard() {
+        let site = |set: &[(&str, &str)]| tell("site", &[&[("IMP_USER_CODE", "imp1")], set].concat());
+        let standard = site(&[("PUBLIC_URL", "https://pay.example/")]);
+        assert!(standard.contains(r#"public_url: "https://pay.example","#), "{standard}");
+        assert!(standard.contains(&format!("{:?}", Channel::default())) && standard.contains(SDK_URL), "{standard}");
+        let both = site(&[("CHANNEL_KEY", "channel-1"), ("PG", "kakaopay"), ("PAY_METHOD", "card")]);
+        assert!(both.contains(r#"Key { channel_key: "channel-1", pay_method: "card" }"#), "{both}");
+        let gateway = site(&[("PG", "kakaopay")]);
+        assert!(gateway.contains(r#"Gateway { pg: "kakaopay", pay_method: "trans" }"#), "{gateway}");
+    }
+}

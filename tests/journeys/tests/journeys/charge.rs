@@ -1,9 +1,13 @@
 //! Renewals by the charge protocol, rule by rule.
 
+use std::time::Duration;
+
+use bytes::Bytes;
 use jiff::SignedDuration;
 use journeys::{World, monthly, no_money, seoul};
+use maedal::aws::http_client;
 use maedal::billing::{Charged, Worked};
-use maedal::iamport::Again;
+use maedal::iamport::{Again, Https, Sending, Transport, TransportError};
 use maedal::store::Guard;
 use maedal::subscription::{CLAIMS_A_DAY, MerchantUid, Status, Won};
 use serde_json::json;
@@ -150,6 +154,46 @@ async fn a_refusal_is_proof_where_every_send_has_failed() {
     let charged = world.stack.billing.work(&world.due(id).await).await.unwrap();
     assert!(matches!(charged, Worked::Charged(Charged::Declined(_))), "{charged:?}");
     assert_eq!(world.outcomes(id).await, ["paid", "declined"]);
+}
+
+/// The answer to every charge is lost.
+#[derive(Debug)]
+struct LostAnswers(Https);
+
+impl Transport for LostAnswers {
+    fn send(&self, request: http::Request<Bytes>, timeout: Duration) -> Sending<'_> {
+        let charges = request.uri().path().ends_with("/again");
+        Box::pin(async move {
+            let answer = self.0.send(request, timeout).await;
+            if charges { Err(TransportError::Lost("the answer was lost".to_owned())) } else { answer }
+        })
+    }
+}
+
+/// Rule 3: one failed payment proves nothing of an attempt that was sent two times, until the settle delay has passed.
+#[tokio::test]
+async fn a_failure_is_no_proof_where_another_send_is_open() {
+    for webhooks in [true, false] {
+        let world = World::new().await;
+        let id = world.subscribed("coffee").await;
+        if !webhooks {
+            world.fault(Rule::always(Fault::WebhookLost).on(Call::Webhook));
+        }
+        // The first send never arrives; the second one is declined, and its answer is lost.
+        world.fault(Rule::once(Call::Again, Fault::CutBeforeEffect));
+        world.live_until(seoul("2026-12-23T10:02")).await;
+        world.fault(Rule::once(Call::Again, no_money()));
+        world.stack.clock.set(seoul("2026-12-23T10:13"));
+        let worker = world.worker_over(http_client(), LostAnswers(Https::new()));
+        worker.work(&world.due(id).await).await.unwrap();
+        assert_eq!((world.payments(), world.subscription(id).await.sends), (2, 2));
+
+        world.live_until(seoul("2026-12-23T10:22")).await;
+        assert_eq!(world.outcomes(id).await, ["paid"], "the first send may still arrive");
+        world.live_until(seoul("2026-12-23T10:26")).await;
+        assert_eq!(world.outcomes(id).await, ["paid", "declined"]);
+        world.reconciled(&[id]).await;
+    }
 }
 
 /// Rule 3: finding nothing proves nothing until the settle delay has passed; then the same name is sent again.

@@ -16,6 +16,7 @@ mod outage;
 mod reconcile;
 mod repair;
 mod sample_shop;
+mod secrets;
 mod seen;
 mod subscribe;
 mod webhook;

@@ -3,7 +3,9 @@
 use checkout::{App, handle};
 use lambda_http::http::{Method, StatusCode, header};
 use lambda_http::{Body, Request, Response};
-use maedal::subscription::{EndReason, Subscription};
+use maedal::billing::CheckoutState;
+use maedal::store::MOST_WINDOWS;
+use maedal::subscription::{EndReason, PaymentMethod, Status, Subscription};
 use serde_json::{Value, json};
 use stack::{Error, get, text};
 
@@ -214,5 +216,48 @@ async fn only_the_right_method_gets_in() -> Result<(), Error> {
         assert_eq!(response.headers()[header::ALLOW], allow);
     }
     assert_eq!(handle(&app, get("/checkout")?).await.status(), StatusCode::NOT_FOUND);
+    Ok(())
+}
+
+/// No page offers a window that would not open.
+#[tokio::test]
+async fn a_window_is_offered_until_its_time_its_number_or_its_need_is_over() -> Result<(), Error> {
+    let app = app().await?;
+    let now = app.billing.clock.now();
+    let (fresh, _) = session(&app, "월간 구독", 0).await?;
+    let state = |change: &dyn Fn(&mut Subscription)| {
+        let mut session = fresh.clone();
+        change(&mut session);
+        app.billing.checkout_state(&session)
+    };
+    let expires = |session: &mut Subscription, at| {
+        if let Some(checkout) = &mut session.checkout {
+            checkout.expires_at = at;
+        }
+    };
+    let key =
+        || PaymentMethod { window: 1, imp_uid: None, provider: None, confirmed_at: now, broken: false, deleted: false };
+    assert_eq!(state(&|_| ()), CheckoutState::Open);
+    assert_eq!(state(&|session| session.windows = MOST_WINDOWS - 1), CheckoutState::Open);
+    assert_eq!(state(&|session| session.windows = MOST_WINDOWS), CheckoutState::Over);
+    assert_eq!(state(&|session| expires(session, now)), CheckoutState::Over);
+    assert_eq!(state(&|session| session.payment_method = Some(key())), CheckoutState::Confirming);
+    let declined = |session: &mut Subscription| session.payment_method = Some(PaymentMethod { broken: true, ..key() });
+    assert_eq!(state(&declined), CheckoutState::Open);
+
+    let replacing = |session: &mut Subscription| {
+        session.status = Status::Active;
+        session.payment_method = Some(key());
+        session.windows = MOST_WINDOWS;
+        if let Some(checkout) = &mut session.checkout {
+            checkout.replaces = Some(1);
+        }
+    };
+    assert_eq!(state(&replacing), CheckoutState::Replacing);
+    let used_up = |session: &mut Subscription| {
+        replacing(session);
+        session.windows = MOST_WINDOWS + 1;
+    };
+    assert_eq!(state(&used_up), CheckoutState::Subscribed);
     Ok(())
 }

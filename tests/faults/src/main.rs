@@ -5,8 +5,9 @@ use std::time::Instant;
 
 use clap::{Parser, Subcommand};
 use faults::bugs::hunt;
-use faults::history::Plot;
+use faults::history::{Plot, Stage};
 use faults::proof::{Broken, Proof, Totals, explain};
+use faults::words::tell;
 
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
@@ -14,9 +15,9 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 /// The proof that nobody is charged twice and nobody is forgotten, whatever fails, whenever.
 #[derive(Debug, Parser)]
 struct Arguments {
-    /// How many histories.
-    #[arg(long, default_value_t = 2_000)]
-    schedules: u64,
+    /// How many histories; 2,000 where nothing else is said.
+    #[arg(long)]
+    schedules: Option<u64>,
     /// The first seed; with it alone, just that one history, told in words.
     #[arg(long)]
     seed: Option<u64>,
@@ -48,6 +49,7 @@ enum Command {
     Bugs,
 }
 
+const HISTORIES: u64 = 2_000;
 /// So many broken histories are told; the others are counted.
 const MOST_TOLD: usize = 3;
 
@@ -60,14 +62,24 @@ fn main() -> ExitCode {
         Some(Command::Exhaustive { faults, apart, .. }) => proof.exhaust(faults, apart),
         Some(Command::Bugs) => return hunt_bugs(),
         None => {
-            let first = arguments.seed.unwrap_or(1);
-            proof.run(|nth| (nth < arguments.schedules).then(|| Plot::thrown(first + nth)));
+            let (first, count) = match (arguments.seed, arguments.schedules) {
+                (Some(seed), None) if !arguments.json => return tell_one(seed),
+                (Some(seed), schedules) => (seed, schedules.unwrap_or(1)),
+                (None, schedules) => (1, schedules.unwrap_or(HISTORIES)),
+            };
+            proof.run(|nth| (nth < count).then(|| Plot::thrown(first + nth)));
         }
     }
     let (totals, broken) = proof.ended();
     let json = arguments.json || matches!(arguments.command, Some(Command::Exhaustive { json: true, .. }));
     report(&totals, &broken, json, began);
     if broken.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+}
+
+fn tell_one(seed: u64) -> ExitCode {
+    let outcome = Stage::telling().run(&Plot::thrown(seed));
+    print!("{}", tell(&outcome));
+    if outcome.violations.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }
 
 /// So many histories a bug may hide in.

@@ -64,6 +64,24 @@ async fn a_renewal_outside_the_charge_window_waits_for_its_opening() {
     assert_eq!(world.subscription(id).await.start_of(3), Some(seoul("2027-01-23T23:50")));
 }
 
+/// A message that was held up until the window has closed.
+#[tokio::test]
+async fn a_renewal_that_comes_late_at_night_waits_for_the_morning() {
+    let world = World::new().await;
+    let id = world.subscribed("coffee").await;
+    world.stack.clock.set(seoul("2026-12-23T10:01"));
+    let due = world.due(id).await;
+    world.stack.clock.set(seoul("2026-12-23T23:00"));
+    let worked = world.stack.billing.work(&due).await.unwrap();
+    assert!(matches!(worked, Worked::NotDue(_)), "{worked:?}");
+    assert_eq!(world.payments(), 1);
+    world.live_until(seoul("2026-12-24T08:59")).await;
+    assert_eq!(world.payments(), 1);
+    world.live_until(seoul("2026-12-24T09:02")).await;
+    assert_eq!(world.outcomes(id).await, ["paid", "paid"]);
+    assert_eq!(world.subscription(id).await.start_of(3), Some(seoul("2027-01-23T10:00")), "the anchor stays");
+}
+
 #[tokio::test]
 async fn a_message_that_comes_twice_early_late_or_for_nobody_charges_once() {
     let world = World::new().await;

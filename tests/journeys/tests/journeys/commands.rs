@@ -419,6 +419,28 @@ async fn a_command_that_saw_an_older_version_changes_nothing() {
     assert_eq!(world.command(id, "resume", json!({ "version": version })).await.word(), "409 version");
 }
 
+#[tokio::test]
+async fn a_refund_is_of_one_won_to_all_that_was_paid_with_a_reason_that_fits() {
+    let world = World::new().await;
+    let id = world.subscribed("coffee").await;
+    let refund = |amount: u64, reason: String| {
+        world.command(id, "charges/1-1/refund", json!({ "amount": amount, "reason": reason }))
+    };
+    for (amount, reason, field) in [
+        (0, String::new(), "amount"),
+        (9_901, String::new(), "amount"),
+        (1, "가".repeat(201), "reason"),
+        (1, "two\nlines".to_owned(), "reason"),
+    ] {
+        let answer = refund(amount, reason).await;
+        assert_eq!((answer.status, &answer.body["field"]), (400, &json!(field)), "{answer:?}");
+    }
+    assert_eq!(refund(9_900, "가".repeat(200)).await.status, 202);
+    world.after(SignedDuration::from_mins(2)).await;
+    assert_eq!(balances(&world), [0]);
+    world.reconciled(&[id]).await;
+}
+
 /// Every command, with a body that is good.
 fn commands() -> Vec<(&'static str, Value)> {
     vec![

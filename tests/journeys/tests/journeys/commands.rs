@@ -433,7 +433,7 @@ async fn a_refund_is_of_one_won_to_all_that_was_paid_with_a_reason_that_fits() {
         (1, "two\nlines".to_owned(), "reason"),
     ] {
         let answer = refund(amount, reason).await;
-        assert_eq!((answer.status, &answer.body["field"]), (400, &json!(field)), "{answer:?}");
+        assert_eq!((answer.status, &answer.body["field"]), (422, &json!(field)), "{answer:?}");
     }
     assert_eq!(refund(9_900, "가".repeat(200)).await.status, 202);
     world.after(SignedDuration::from_mins(2)).await;

@@ -2,7 +2,6 @@
 
 use jiff::SignedDuration;
 use maedal::subscription::id::{LAST_ATTEMPT, LAST_PERIOD};
-use maedal::subscription::settle::Proof;
 use maedal::subscription::{Command, Facts, KeyDeletion, Policy, RefundPart, Review, Status, Step, When};
 
 use super::{DAY, HOUR, PRICE, START, active, claim, declined, open};
@@ -89,8 +88,4 @@ fn a_session_whose_first_charge_was_declined_closes_when_its_time_is_over() {
     let closes_at = subscription.checkout.as_ref().unwrap().closes_at();
     assert_eq!(subscription.due_at(START, &policy), Some(closes_at));
     assert_eq!(subscription.next_step(closes_at, &policy), Step::ExpireCheckout);
-    assert!(matches!(
-        subscription.settle(Proof::Declined { reason: String::new(), imp_uid: None }, START, &policy),
-        None
-    ));
 }

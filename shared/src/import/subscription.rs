@@ -221,6 +221,9 @@ mod tests {
         assert_eq!(field("2027-02-28", json!({ "period": 0 }), Unit::Month), invalid("period"));
         assert_eq!(field("2027-02-28", json!({ "period": 99_999 }), Unit::Month), invalid("period"));
         assert_eq!(field("2027-02-28", json!({ "credit": 2_000_000_000 }), Unit::Month), invalid("credit"));
+        for most in [json!({ "credit": 1_000_000_000 }), json!({ "anchor_day": 31 }), json!({ "anchor_day": 28 })] {
+            assert!(made(row("2027-02-28", most.clone()), plan(Unit::Month, 1)).is_ok(), "{most}");
+        }
         let long = json!({ "buyer": { "name": "가".repeat(17) } });
         assert_eq!(field("2027-02-28", long, Unit::Month), invalid("buyer.name"));
     }

@@ -278,3 +278,18 @@ fn charge_item(charge: &Charge) -> Result<Item, StoreError> {
     }
     Ok(item)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_cursor_is_read_as_it_was_written_and_nothing_else_is() {
+        for good in ["00001-002", "1-1", "00012-001-imp_123"] {
+            assert_eq!(good.parse::<ChargeCursor>().unwrap().to_string(), good);
+        }
+        for bad in ["", "1", "-", "1-", "-1", "x-1", "1-x", "12345678901-1", "1-12345678901", "1-1-", "1#1", "+1-1"] {
+            assert!(bad.parse::<ChargeCursor>().is_err(), "{bad}");
+        }
+    }
+}

@@ -257,6 +257,11 @@ async fn a_file_that_cannot_be_read_fails_with_a_reason() {
         json!({}),
         json!({ "rows": [] }),
         json!({ "file": "../x.csv" }),
+        json!({ "file": "a/../x.csv" }),
+        json!({ "file": "a/./x.csv" }),
+        json!({ "file": "a//x.csv" }),
+        json!({ "file": "two\nlines.csv" }),
+        json!({ "file": format!("{}.csv", "x".repeat(1_021)) }),
         json!({ "file": "rows" }),
         json!({ "file": "" }),
     ] {

@@ -407,8 +407,9 @@ struct Config(BTreeMap<String, (BTreeSet<String>, String)>);
 impl Config {
     fn read() -> Self {
         let text = std::fs::read_to_string(workspace().join("shared/src/config.rs")).unwrap();
+        let (code, _tests) = text.split_once("#[cfg(test)]").unwrap();
         let mut functions = BTreeMap::new();
-        for body in text.split("\nfn ").flat_map(|part| part.split("\npub fn ")).skip(1) {
+        for body in code.split("\nfn ").flat_map(|part| part.split("\npub fn ")).skip(1) {
             let name = body.split(['(', '<']).next().unwrap().to_owned();
             functions.insert(name, (variables(body), body.to_owned()));
         }

@@ -6,7 +6,10 @@ use lambda_http::http::{Method, Request, StatusCode, header};
 use lambda_http::{Body, Response};
 use maedal::link::Links;
 use maedal::rotating::Rotating;
-use maedal::subscription::{EndReason, Status, Subscription};
+use maedal::store::Entry;
+use maedal::subscription::charge::Payment;
+use maedal::subscription::settle::Proof;
+use maedal::subscription::{Dunning, EndReason, Intent, Status, Subscription, Won};
 use stack::{Error, get, text};
 
 /// A stack with one subscription, and the token to its page.
@@ -161,6 +164,102 @@ async fn what_is_over_shows_its_payments_and_has_no_buttons() -> Result<(), Erro
     app.billing.store.put(&mut subscription, app.billing.clock.now(), &app.billing.policy).await?;
     let shown = text(&handle(&app, get(&format!("/my/{token}"))?).await);
     assert!(shown.contains("구독이 종료되었습니다") && shown.contains("receipt.example") && !shown.contains("<form"));
+    Ok(())
+}
+
+/// One sentence at a time, and only what the buyer can do about it.
+#[tokio::test]
+async fn the_page_says_where_the_subscription_stands() -> Result<(), Error> {
+    type Change<'a> = &'a dyn Fn(&mut Subscription);
+    let (app, subscription, token) = page().await?;
+    let (now, policy) = (app.billing.clock.now(), &app.billing.policy);
+    let past_due = |s: &mut Subscription| {
+        s.status = Status::PastDue;
+        s.dunning = Some(Dunning::begin(now));
+    };
+    let no_key = |s: &mut Subscription| {
+        if let Some(method) = &mut s.payment_method {
+            method.broken = true;
+        }
+    };
+    let other_plan = |s: &mut Subscription| s.next_plan = Some(s.plan.clone());
+    let cases: [(Change<'_>, &[&str], &[&str]); 9] = [
+        (&|_| (), &["이용 중입니다", "id=\"next\"", "그 전에 해지를 취소"], &["id=\"ends\"", "다음 상품"]),
+        (&other_plan, &["다음 상품"], &[]),
+        (&|s| s.status = Status::Trialing, &["무료 체험 중입니다"], &["이용 중"]),
+        (
+            &past_due,
+            &["이번 결제가 이루어지지 않았습니다", "바로 종료되며"],
+            &["그 전에 해지를 취소", "사용할 수 없음"],
+        ),
+        (
+            &|s| {
+                past_due(s);
+                no_key(s);
+            },
+            &["새 결제수단을 등록해 주세요", "사용할 수 없음", "결제수단 변경하기"],
+            &["이번 결제가 이루어지지 않았습니다", "id=\"next\""],
+        ),
+        (
+            &|s| {
+                other_plan(s);
+                s.cancel_at_period_end = true;
+            },
+            &["해지를 신청하셨습니다. 2026년 12월 23일까지", "id=\"ends\"", "해지 취소"],
+            &["다음 상품", "구독 해지하기", "id=\"next\""],
+        ),
+        (&|s| s.in_flight = s.next_charge(now, policy), &["결제를 확인하고 있습니다"], &["<form", "이용 중"]),
+        (&|s| s.needs_review("amount 1".to_owned(), now), &["판매자가 연락드릴 때까지"], &["amount 1", "<form"]),
+        (
+            &|s| {
+                other_plan(s);
+                s.credit = Won::new(100);
+                s.status = Status::Canceled;
+            },
+            &["구독이 종료되었습니다"],
+            &["다음 상품", "남은 적립액", "id=\"next\"", "<form"],
+        ),
+    ];
+    let mut version = subscription.version;
+    for (number, (change, said, unsaid)) in cases.into_iter().enumerate() {
+        let mut changed = Subscription { version, ..subscription.clone() };
+        change(&mut changed);
+        app.billing.store.put(&mut changed, now, policy).await?;
+        version = changed.version;
+        let shown = text(&handle(&app, get(&format!("/my/{token}"))?).await);
+        for words in said {
+            assert!(shown.contains(words), "{number}: {words}\n{shown}");
+        }
+        for words in unsaid {
+            assert!(!shown.contains(words), "{number}: {words}\n{shown}");
+        }
+    }
+    Ok(())
+}
+
+/// What the credit balance paid is said with its amount; and what I'mport calls a receipt is a link where it is an address.
+#[tokio::test]
+async fn a_payment_by_credit_has_an_amount_and_a_receipt_an_address() -> Result<(), Error> {
+    let (app, mut subscription, token) = page().await?;
+    let (now, policy) = (app.billing.clock.now(), &app.billing.policy);
+    let mut entries = Vec::new();
+    for (place, receipt) in ["javascript:alert(1)", "http://receipt.example/2"].into_iter().enumerate() {
+        subscription.in_flight = subscription.next_charge(now, policy);
+        let payment = Payment {
+            imp_uid: format!("imp_{place}").parse()?,
+            paid_at: Some(now),
+            receipt_url: Some(receipt.to_owned()),
+        };
+        entries.push(Entry::New(subscription.settle(Proof::Paid(payment), now, policy).ok_or("an attempt")?));
+    }
+    let intent = subscription.next_charge(now, policy).ok_or("a charge to come")?;
+    let intent = Intent { amount: Won::ZERO, credit: Won::new(5_500), ..intent };
+    entries.push(Entry::New(subscription.settle_by_credit(&intent, now)));
+    app.billing.store.settle(&mut subscription, &entries, now, policy).await?;
+    let shown = text(&handle(&app, get(&format!("/my/{token}"))?).await);
+    assert!(shown.contains("<strong>5,500원</strong> 적립액으로 결제"), "{shown}");
+    assert_eq!(shown.matches("결제 완료").count(), 3);
+    assert!(shown.contains("https://receipt.example/1") && !shown.contains("alert(1)") && !shown.contains("http://"));
     Ok(())
 }
 

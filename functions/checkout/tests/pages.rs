@@ -192,6 +192,73 @@ async fn who_has_subscribed_sees_the_next_charge() -> Result<(), Error> {
     Ok(())
 }
 
+/// Each has its own words; what was paid and what comes next only where it was, and comes.
+#[tokio::test]
+async fn a_session_says_what_became_of_it() -> Result<(), Error> {
+    type Change<'a> = &'a dyn Fn(&mut Subscription);
+    const PAID: &str = "결제한 금액";
+    let app = app().await?;
+    stack::monthly_plan(&app.billing, "월간 구독", 0).await?;
+    let subscribed = stack::subscribed(&app.billing).await?;
+    let replaced = |s: &mut Subscription| {
+        if let Some(checkout) = &mut s.checkout {
+            checkout.replaces = Some(0);
+        }
+    };
+    let cases: [(Change<'_>, &str, bool, &str); 7] = [
+        (&|_| (), "구독이 시작되었습니다", true, "다음 결제"),
+        (&|s| s.cancel_at_period_end = true, "구독이 시작되었습니다", true, "이용 종료"),
+        (&replaced, "결제수단이 변경되었습니다", true, "다음 결제"),
+        (
+            &|s| {
+                replaced(s);
+                s.status = Status::Paused;
+            },
+            "결제수단이 변경되었습니다",
+            false,
+            "",
+        ),
+        (&|s| s.status = Status::Paused, "구독이 일시 중지되었습니다", false, ""),
+        (&|s| s.status = Status::PastDue, "이번 결제가 이루어지지 않았습니다", false, ""),
+        (&|s| s.end(EndReason::Requested, app.billing.clock.now()), "구독이 종료되었습니다", false, ""),
+    ];
+    let mut version = subscribed.version;
+    for (number, (change, heading, paid, next)) in cases.into_iter().enumerate() {
+        let mut changed = Subscription { version, ..subscribed.clone() };
+        if let Some(checkout) = &mut changed.checkout {
+            checkout.success_url = Some("https://shop.example/done".to_owned());
+            checkout.cancel_url = Some("https://shop.example/cart".to_owned());
+        }
+        change(&mut changed);
+        put(&app, &mut changed).await?;
+        version = changed.version;
+        let page = text(&handle(&app, get(&format!("/checkout/{}", changed.id))?).await);
+        assert!(page.contains(&format!(">{heading}</h1>")), "{number}: {page}");
+        assert_eq!(page.contains(PAID), paid, "{number}: {page}");
+        assert!(!paid || page.contains(&format!("<dt>{next}</dt><dd>2026년 12월 23일")), "{number}: {page}");
+        // Back to where the shop waits for who has paid, and to its cart else.
+        assert_eq!(page.contains("https://shop.example/done?session_id="), paid, "{number}: {page}");
+        assert_eq!(page.contains("https://shop.example/cart?session_id="), !paid, "{number}: {page}");
+    }
+    Ok(())
+}
+
+/// Under a stage or a mapped base path, its own links keep it.
+#[tokio::test]
+async fn links_lead_to_where_the_functions_are_known() -> Result<(), Error> {
+    let mut app = app().await?;
+    let (session, path) = session(&app, "월간 구독", 0).await?;
+    for (public_url, below) in [("https://pay.example", ""), ("https://pay.example/billing/v1/", "/billing/v1")] {
+        app.site.public_url = public_url.to_owned();
+        let page = text(&handle(&app, get(&path)?).await);
+        let ours = format!("{below}/checkout/{}", session.id);
+        for link in [format!("action=\"{ours}/window\""), format!("href=\"{ours}?lang=en\"")] {
+            assert!(page.contains(&link), "{link}\n{page}");
+        }
+    }
+    Ok(())
+}
+
 #[tokio::test]
 async fn a_review_is_not_explained_to_the_buyer() -> Result<(), Error> {
     let app = app().await?;

@@ -1,8 +1,12 @@
 //! What a buyer sees who comes back from the payment window while I'mport can't be asked.
 
+use std::sync::Arc;
+
 use complete::{App, handle};
 use lambda_http::http::StatusCode;
 use lambda_http::{Body, Response};
+use maedal::aws::Aws;
+use maedal::store::Store;
 use maedal::subscription::{MerchantUid, Subscription};
 use stack::{Error, get, text};
 
@@ -69,7 +73,21 @@ async fn a_window_that_failed_can_be_tried_again() -> Result<(), Error> {
         assert!(page.contains("No &lt;b&gt;money&lt;/b&gt;") && page.contains("id=\"subscribe\""), "{query}");
     }
     let silent = text(&come_back(&app, &format!("merchant_uid={window}&imp_success=false")).await?);
-    assert!(silent.contains("결제수단이 등록되지 않았습니다"));
+    // The script has the same words ready for a window that fails on the page.
+    assert!(silent.contains("role=\"alert\">결제수단이 등록되지 않았습니다"));
+    Ok(())
+}
+
+#[tokio::test]
+async fn whoever_comes_back_while_the_table_is_out_of_reach_waits() -> Result<(), Error> {
+    let (mut app, _, window) = opened().await?;
+    let billing = Arc::get_mut(&mut app.billing).ok_or("nobody else has it")?;
+    // Nobody listens there.
+    billing.store = Store::new(Aws::local("http://127.0.0.1:9").dynamodb(), "maedal");
+    let response = come_back(&app, &format!("imp_uid=imp_1&merchant_uid={window}&imp_success=false")).await?;
+    assert_eq!(response.status(), StatusCode::SERVICE_UNAVAILABLE);
+    let page = text(&response);
+    assert!(page.contains("지금은 확인할 수 없습니다") && page.contains("http-equiv=\"refresh\" content=\"5\""));
     Ok(())
 }
 

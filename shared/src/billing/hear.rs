@@ -86,7 +86,12 @@ impl Billing {
         }
         let Some(payment) = self.shown(name, imp_uid).await? else { return Ok(Heard::NotOurs) };
         Ok(match self.record_billing_key(name, &payment).await? {
-            Confirmation::Confirmed(subscription) => self.what_follows(&subscription),
+            Confirmation::Confirmed(subscription) => match self.what_follows(&subscription) {
+                Heard::Known if subscription.payment_method.is_some_and(|method| method.window >= number) => {
+                    Heard::Handled("billing key")
+                }
+                heard => heard,
+            },
             Confirmation::NotYet => Heard::Undecided,
             Confirmation::Refused(_) => Heard::Known,
         })

@@ -94,14 +94,15 @@ impl Pace {
 
     /// Waits for a call's turn.
     async fn turn(&self) {
-        let at = {
-            let now = Instant::now();
-            let mut next = self.next.lock().unwrap_or_else(PoisonError::into_inner);
-            let at = next.unwrap_or(now).max(now);
-            *next = Some(at + self.gap);
-            at
-        };
-        tokio::time::sleep_until(at).await;
+        tokio::time::sleep_until(self.take_turn(Instant::now())).await;
+    }
+
+    /// When the next call's turn is. It is taken.
+    fn take_turn(&self, now: Instant) -> Instant {
+        let mut next = self.next.lock().unwrap_or_else(PoisonError::into_inner);
+        let at = next.unwrap_or(now).max(now);
+        *next = Some(at + self.gap);
+        at
     }
 }
 
@@ -353,4 +354,38 @@ fn calls<'a, 'u>(uids: &'a [&'u CustomerUid]) -> impl Iterator<Item = &'a [&'u C
         left = rest;
         (!asked.is_empty()).then_some(asked)
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// How many are asked for in each call.
+    fn cut(uids: &[CustomerUid]) -> Vec<usize> {
+        calls(&Vec::from_iter(uids)).map(<[_]>::len).collect()
+    }
+
+    #[test]
+    fn one_call_asks_for_as_many_as_its_address_holds() {
+        let uids = |letter: &str, length: usize, many: usize| -> Vec<CustomerUid> {
+            let uid = |nth| format!("{nth:03}{}", letter.repeat(length - 3)).parse();
+            (0..many).map(|nth| uid(nth).unwrap()).collect()
+        };
+        assert_eq!(cut(&[]), [0_usize; 0]);
+        assert_eq!(cut(&uids("a", 20, 120)), [50, 50, 20]);
+        // 3 * 40 + 20 bytes each: 42 are 5,880, and 43 were 6,020.
+        assert_eq!(cut(&uids("a", 40, 100)), [42, 42, 16]);
+        // 3 * 60 + 20 bytes each: 30 are exactly what one call holds.
+        assert_eq!(cut(&uids("a", 60, 61)), [30, 30, 1]);
+    }
+
+    #[test]
+    fn calls_are_spread_over_the_second() {
+        let (pace, begun) = (Pace::a_second(50), Instant::now());
+        let turn = |ms| (pace.take_turn(begun + Duration::from_millis(ms)) - begun).as_millis();
+        // The first waits for nothing; nor does who comes late, and nothing is made up for.
+        assert_eq!([turn(0), turn(0), turn(1), turn(100), turn(100)], [0, 20, 40, 100, 120]);
+        let unbound = Pace::a_second(0);
+        assert_eq!([unbound.take_turn(begun), unbound.take_turn(begun)], [begun, begun]);
+    }
 }

@@ -99,7 +99,6 @@ pub(super) fn events(old: Option<&Charge>, new: &Charge, written_at: Timestamp) 
         version: bill.map_or(0, |bill| bill.version),
         occurred_at: written_at,
         subscription: SubscriptionFacts {
-            id: new.subscription,
             customer_id: bill.map(|bill| bill.customer_id.clone()),
             customer_uid: bill.map(|bill| bill.customer_uid.clone()),
             plan: bill.map(PlanFacts::of_bill),

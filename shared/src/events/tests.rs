@@ -10,8 +10,8 @@ use super::{DomainEvent, Image, Kind, events};
 use crate::store::Key;
 use crate::subscription::settle::Proof;
 use crate::subscription::{
-    Bill, Charge, Checkout, EndReason, ImpUid, Interval, MerchantUid, PaymentMethod, Plan, Policy, Status,
-    Subscription, Terms, Won,
+    Bill, Charge, Checkout, EndReason, Finding, FindingKind, ImpUid, Interval, MerchantUid, PaymentMethod, Plan,
+    Policy, RepairAction, Side, Status, Subscription, Terms, Won,
 };
 
 fn at(second: i64) -> Timestamp {
@@ -127,6 +127,7 @@ fn kinds(events: &[DomainEvent]) -> Vec<Kind> {
 fn a_session_that_opens_is_created() {
     let told = told(None, &opened());
     assert_eq!(kinds(&told), [Kind::Created]);
+    assert_eq!(told[0].subscription.period, None, "nothing is paid yet");
     assert_eq!(told[0].id, "01KAPPYEAR0000000000000000-1-created");
     assert_eq!(told[0].subscription.status, Some(Status::Pending));
 }
@@ -150,7 +151,9 @@ fn a_billing_key_and_the_first_payment_activate() {
     let told = told_of_charge(None, &charge);
     assert_eq!(kinds(&told), [Kind::ChargePaid]);
     assert_eq!(told[0].version, active.version, "one write, one version");
+    assert_eq!(told[0].subscription.id, active.id);
     assert_eq!(told[0].subscription.customer_id, Some("customer-1".parse().unwrap()));
+    assert_eq!(told[0].subscription.customer_uid, Some(active.customer_uid));
     let facts = told[0].charge.as_ref().unwrap();
     assert_eq!(facts.imp_uid, Some("imp_000000000007".parse::<ImpUid>().unwrap()));
     assert_eq!(facts.receipt_url.as_deref(), Some("https://receipt.example/1"));
@@ -295,6 +298,30 @@ fn a_payment_that_bought_nothing_says_so() {
     let told = told_of_charge(None, &further);
     assert_eq!(kinds(&told), [Kind::ChargePaid, Kind::ChargeDuplicate]);
     assert_ne!(told[0].id, told_of_charge(None, &charge)[0].id, "another payment of the same name");
+}
+
+/// What a person decides of it later is told by what follows from it.
+#[test]
+fn a_finding_is_told_when_it_is_made() {
+    let merchant_uid = MerchantUid::charge(opened().id, 2, 1);
+    let finding = Finding {
+        subscription: merchant_uid.subscription,
+        merchant_uid,
+        imp_uid: "imp_000000000011".parse().unwrap(),
+        kind: FindingKind::Differs,
+        detail: "the amount is 100 at I'mport".into(),
+        here: None,
+        there: Some(Side { amount: Won::new(100), refunded: Won::ZERO }),
+        found_at: at(5),
+        closed: None,
+    };
+    let key = Key::finding(finding.subscription, finding.imp_uid.as_str());
+    let image = |finding: &Finding| keyed(to_item(finding).unwrap(), &key);
+    let told = events(None, Some(image(&finding)), at(10)).unwrap();
+    assert_eq!(kinds(&told), [Kind::BooksDiffer]);
+    assert_eq!(told[0].finding.as_ref().map(|facts| facts.there), Some(finding.there));
+    let closed = Finding { closed: Some(RepairAction::Accept), ..finding.clone() };
+    assert_eq!(events(Some(image(&finding)), Some(image(&closed)), at(11)), Ok(vec![]));
 }
 
 #[test]

@@ -236,3 +236,30 @@ pub struct RefusedRow {
     #[serde(flatten)]
     pub refusal: Refusal,
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_id_is_written_in_one_way() {
+        let id: ImportId = "01KB3Q0QZ8W3V5T7Y9A1C3E5G7".parse().unwrap();
+        assert_eq!(id.to_string(), "01KB3Q0QZ8W3V5T7Y9A1C3E5G7");
+        for other in ["01kb3q0qz8w3v5t7y9a1c3e5g7", "01KB3Q0QZ8W3V5T7Y9A1C3E5GO", "", "01KB3Q0QZ8"] {
+            assert!(other.parse::<ImportId>().is_err(), "{other}");
+        }
+    }
+
+    #[test]
+    fn each_outcome_has_its_own_count() {
+        let mut import = Import::new(ImportId::new(Ulid::nil()), Source::Request, Format::Csv, Timestamp::UNIX_EPOCH);
+        let refused =
+            RefusedRow { line: 1, customer_uid: None, refusal: Refusal::new(Code::Past, "it is before today") };
+        for (outcome, times) in
+            [(Outcome::Accepted, 1), (Outcome::Known, 2), (Outcome::Skipped, 3), (Outcome::Refused(refused), 4)]
+        {
+            (0..times).for_each(|_| import.count(&outcome));
+        }
+        assert_eq!(import.counts, Counts { accepted: 1, known: 2, skipped: 3, refused: 4 });
+    }
+}

@@ -91,7 +91,7 @@ impl Row {
                 return Err(Refusal::field("anchor_day", "only where a period is of months or years"));
             }
             let last = local.days_in_month();
-            if day > 31 || local.day() != last || day < last {
+            if local.day() != last || day < last {
                 let rule = format!("next_charge is on day {} of its month, so it can be no other", local.day());
                 return Err(Refusal::field("anchor_day", rule));
             }

@@ -274,6 +274,26 @@ async fn what_cannot_be_resolved_in_seven_days_needs_review() {
     assert_eq!(world.payments(), 2, "nothing is charged while a person has it");
 }
 
+/// What never arrived is not sent any more once its period is over.
+#[tokio::test]
+async fn an_attempt_that_never_arrived_ends_with_its_period() {
+    let world = World::new().await;
+    world.put_plan("paper", json!({ "name": "신문", "amount": 900, "interval": { "unit": "day", "count": 1 } })).await;
+    let id = world.subscribed("paper").await;
+    world.fault(Rule::once(Call::Again, Fault::CutBeforeEffect));
+    world.fault(Rule::always(Fault::ErrorBeforeEffect(503)).on(Call::Lookup));
+    world.live_until(seoul("2026-11-25T09:50")).await;
+    let name = MerchantUid::charge(id, 2, 1);
+    assert_eq!(world.subscription(id).await.in_flight.unwrap().merchant_uid, name);
+    world.live_until(seoul("2026-11-25T10:10")).await;
+    world.no_faults();
+    world.live_until(seoul("2026-11-27T12:00")).await;
+    assert_eq!(world.stack.iamport().books().payments_of(&name.to_string()).count(), 0);
+    assert_eq!(world.outcomes(id).await.iter().filter(|word| **word == "declined").count(), 1);
+    assert_eq!(world.subscription(id).await.status, Status::Active);
+    world.reconciled(&[id]).await;
+}
+
 /// Rule 5: a decline that turns into a payment counts, and the retry that follows is not sent.
 #[tokio::test]
 async fn a_decline_that_turns_into_a_payment_is_found_before_the_retry() {

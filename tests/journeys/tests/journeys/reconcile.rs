@@ -11,7 +11,7 @@ use maedal::clock::Clock;
 use maedal::events::Kind;
 use maedal::iamport::Again;
 use maedal::ids::Ids;
-use maedal::store::Entry;
+use maedal::store::{Entry, Run};
 use maedal::subscription::charge::Payment;
 use maedal::subscription::settle::Proof;
 use maedal::subscription::{FindingKind, MerchantUid, Status, SubscriptionId, Won};
@@ -34,7 +34,7 @@ fn no_webhooks(world: &World) {
     world.fault(Rule::always(Fault::WebhookLost).on(Call::Webhook));
 }
 
-/// A payment that I'mport makes with the billing key, behind our back.
+/// A payment that I'mport makes with the billing key of `id`, behind our back.
 async fn again(world: &World, id: SubscriptionId, name: MerchantUid, won: u64) -> String {
     let customer_uid = id.into();
     let again = Again {
@@ -47,6 +47,25 @@ async fn again(world: &World, id: SubscriptionId, name: MerchantUid, won: u64) -
     world.stack.billing.iamport.again(&again).await.unwrap();
     let iamport = world.stack.iamport();
     iamport.books().payments_of(&name.to_string()).next_back().unwrap().imp_uid.clone()
+}
+
+/// A call at I'mport by the merchant's other systems.
+fn call(world: &World, now: Timestamp, path: &str, token: &str, body: &Value) -> Value {
+    let request = Request::post(path).header("authorization", token).header("content-type", "application/json");
+    let request = request.body(Bytes::from(body.to_string())).unwrap();
+    let answer = world.stack.iamport().handle(&request, now).answer().unwrap();
+    serde_json::from_slice::<Value>(answer.body()).unwrap()["response"].clone()
+}
+
+fn token(world: &World, now: Timestamp) -> String {
+    let keys = json!({ "imp_key": "simulated_key", "imp_secret": "simulated_secret" });
+    call(world, now, "/users/getToken", "", &keys)["access_token"].as_str().unwrap().to_owned()
+}
+
+/// They charge a billing key.
+fn order(world: &World, now: Timestamp, token: &str, customer_uid: &str, merchant_uid: &str) {
+    let order = json!({ "customer_uid": customer_uid, "merchant_uid": merchant_uid, "amount": 9_900, "name": "x" });
+    assert_eq!(call(world, now, "/subscribe/payments/again", token, &order)["status"], "paid");
 }
 
 /// A payment of the second period that only the ledger has.
@@ -113,6 +132,18 @@ async fn second_window(world: &World) -> SubscriptionId {
     world.buyer.come_back(&back).await.unwrap();
     assert_eq!(world.outcomes(id).await, ["paid"]);
     id
+}
+
+#[tokio::test]
+async fn a_billing_key_that_nobody_told_us_of_is_taken_where_it_is_of_use() {
+    let world = World::new().await;
+    let (id, ended) = (second_window(&world).await, second_window(&world).await);
+    world.commanded(ended, "cancel", json!({ "when": "now" })).await;
+    world.after(SignedDuration::from_hours(1)).await;
+    assert_eq!(reconciled(&world, 1).await.settled, 1, "the other's is of no use");
+    assert_eq!(world.subscription(id).await.payment_method.unwrap().window, 2);
+    assert_eq!(world.subscription(ended).await.payment_method.unwrap().window, 1);
+    assert_eq!(reconciled(&world, 1).await.settled, 0);
 }
 
 #[tokio::test]
@@ -191,6 +222,25 @@ async fn where_most_of_the_ledger_is_missing_there_nobody_is_handed_to_a_person(
     }
 }
 
+/// Of a few, or of less than a tenth, a person can look at each.
+#[tokio::test]
+async fn what_little_of_the_ledger_is_missing_there_is_told_one_by_one() {
+    for (missing, others) in [(3, 0), (4, 32)] {
+        let world = World::new().await;
+        world.live_until(seoul("2026-12-22T12:00")).await;
+        for _ in 0..others {
+            world.subscribed("coffee").await;
+        }
+        for nth in 0..missing {
+            let id = world.subscribed("coffee").await;
+            paid_only_here(&world, id, &format!("imp_99999999999{nth}"), seoul("2026-12-22T11:00")).await;
+        }
+        world.after(SignedDuration::from_hours(1)).await;
+        let run = reconciled(&world, 1).await;
+        assert_eq!((run.here, run.implausible, run.found), (others + 2 * missing, 0, missing));
+    }
+}
+
 #[tokio::test]
 async fn a_payment_of_another_amount_is_not_taken_for_what_was_meant() {
     let world = World::new().await;
@@ -208,21 +258,51 @@ async fn a_payment_of_another_amount_is_not_taken_for_what_was_meant() {
     assert_eq!(differences(&world).await, [FindingKind::Differs]);
 }
 
-/// Whoever knows the merchant's code can open a window under any name. It buys no period, and doesn't stop the charges.
+/// Whoever knows the merchant's code can open a window under any name, for any `customer_uid`. It buys no period, and doesn't
+/// stop the charges. Nor does what the merchant takes from another subscription's billing key.
 #[tokio::test]
-async fn a_window_under_the_name_of_a_later_period_buys_nothing() {
+async fn what_was_not_paid_by_its_own_billing_key_buys_nothing() {
     let world = World::new().await;
     let id = world.subscribed("coffee").await;
     no_webhooks(&world);
     let session = world.session("coffee").await;
-    let mut window = world.buyer.open_window(session).await.unwrap();
-    window["request"]["merchant_uid"] = json!(MerchantUid::charge(id, 7, 1).to_string());
-    world.buyer.press(&window, Button::Approve).await.unwrap();
+    for (period, customer_uid) in [(7, session), (8, id)] {
+        let mut window = world.buyer.open_window(session).await.unwrap();
+        window["request"]["merchant_uid"] = json!(MerchantUid::charge(id, period, 1).to_string());
+        window["request"]["customer_uid"] = json!(customer_uid.to_string());
+        world.buyer.press(&window, Button::Approve).await.unwrap();
+    }
+    let other = world.subscribed("coffee").await;
+    again(&world, other, MerchantUid::charge(id, 9, 1), 9_900).await;
     world.after(SignedDuration::from_hours(1)).await;
-    assert_eq!(reconciled(&world, 1).await.found, 1);
+    assert_eq!(reconciled(&world, 1).await.found, 3);
     let subscription = world.subscription(id).await;
     assert_eq!((subscription.status, subscription.paid_through), (Status::Active, 1));
-    assert_eq!(differences(&world).await, [FindingKind::UnknownCharge]);
+    assert_eq!(differences(&world).await, [FindingKind::UnknownCharge; 3]);
+}
+
+/// Between two attempts at a period its price has changed: the first is paid after all, as it was asked for.
+#[tokio::test]
+async fn a_payment_that_comes_late_is_held_to_what_its_own_attempt_asked_for() {
+    let world = World::new().await;
+    let id = world.subscribed("coffee").await;
+    no_webhooks(&world);
+    world.fault(Rule::once(Call::Again, Fault::LatePaid(SignedDuration::from_hours(26))));
+    world.fault(Rule::always(no_money()).on(Call::Again));
+    world.live_until(seoul("2026-12-23T12:00")).await;
+    let mut subscription = world.subscription(id).await;
+    subscription.plan.terms.amount = Won::new(5_000);
+    let billing = &world.stack.billing;
+    billing.store.put(&mut subscription, world.stack.clock.now(), &billing.policy).await.unwrap();
+    world.live_until(seoul("2026-12-24T10:30")).await;
+    let asked =
+        |ledger: maedal::store::Ledger| ledger.charges.iter().map(|charge| charge.amount.get()).collect::<Vec<_>>();
+    assert_eq!(asked(world.ledger(id).await), [9_900, 9_900, 5_000]);
+    world.live_until(seoul("2026-12-24T14:00")).await;
+    assert_eq!(reconciled(&world, 3).await.settled, 1);
+    assert_eq!(world.outcomes(id).await, ["paid", "paid", "declined"]);
+    assert_eq!(asked(world.ledger(id).await), [9_900, 9_900, 5_000]);
+    assert_eq!(world.subscription(id).await.status, Status::Active);
 }
 
 #[tokio::test]
@@ -231,20 +311,9 @@ async fn the_merchants_other_orders_are_read_over_page_by_page() {
     let id = world.subscribed("coffee").await;
     no_webhooks(&world);
     let now = world.stack.clock.now();
-    {
-        let mut iamport = world.stack.iamport();
-        let mut call = |path: &str, token: &str, body: Value| {
-            let request = Request::post(path).header("authorization", token).header("content-type", "application/json");
-            let answer = iamport.handle(&request.body(Bytes::from(body.to_string())).unwrap(), now).answer().unwrap();
-            serde_json::from_slice::<Value>(answer.body()).unwrap()["response"].clone()
-        };
-        let token =
-            call("/users/getToken", "", json!({ "imp_key": "simulated_key", "imp_secret": "simulated_secret" }));
-        let token = token["access_token"].as_str().unwrap().to_owned();
-        for nth in 0..1_100 {
-            let order = json!({ "customer_uid": id.to_string(), "merchant_uid": format!("order-{nth}"), "amount": 500, "name": "x" });
-            assert_eq!(call("/subscribe/payments/again", &token, order)["status"], "paid");
-        }
+    let token = token(&world, now);
+    for nth in 0..1_100 {
+        order(&world, now, &token, &id.to_string(), &format!("order-{nth}"));
     }
     // Behind all of them, on the last page.
     let orphan = SubscriptionId::new(Ids::seeded(9).next(now));
@@ -257,6 +326,55 @@ async fn the_merchants_other_orders_are_read_over_page_by_page() {
     assert_eq!((run.there, run.here, run.found, run.settled), (3, 1, 1, 0));
     assert_eq!(differences(&world).await, [FindingKind::UnknownSubscription]);
     assert_eq!(reconciled(&world, 1).await.found, 0);
+}
+
+/// More than it lists of one span: the day is cut in two until each part fits, and nothing at the cut is lost or counted twice.
+#[tokio::test]
+async fn a_day_with_more_payments_than_are_listed_at_once_is_cut() {
+    let world = World::new().await;
+    no_webhooks(&world);
+    let morning = world.stack.clock.now();
+    world.stack.iamport().seed_key("anybody", morning);
+    // As many as fit into each half, and one more in all.
+    for (hours, many) in [(0, 10_001), (9, 10_000)] {
+        let at = morning.saturating_add(SignedDuration::from_hours(hours)).unwrap();
+        let token = token(&world, at);
+        for nth in 0..many {
+            order(&world, at, &token, "anybody", &format!("order-{hours}-{nth}"));
+        }
+        world.stack.clock.set(at);
+        world.subscribed("coffee").await;
+    }
+    // The first second of the second half.
+    let noon = seoul("2026-11-23T12:00");
+    let orphan = SubscriptionId::new(Ids::seeded(9).next(noon));
+    world.stack.iamport().seed_key(&orphan.to_string(), morning);
+    let name = MerchantUid::charge(orphan, 1, 1).to_string();
+    order(&world, noon, &token(&world, noon), &orphan.to_string(), &name);
+    world.stack.clock.set(seoul("2026-11-24T01:00"));
+    let day = Span { from: seoul("2026-11-23T00:00"), to: seoul("2026-11-24T00:00") };
+    let before = world.stack.billing.iamport.calls();
+    let run = Box::pin(world.stack.billing.reconcile(day, BUDGET)).await.unwrap();
+    assert_eq!((run.there, run.here, run.found, run.settled, run.next), (5, 2, 1, 0, None));
+    // One for the day, that is too much; of each half 21 pages of what was paid and one of what was cancelled, and a token.
+    assert!((45..=47).contains(&(world.stack.billing.iamport.calls() - before)));
+}
+
+#[tokio::test]
+async fn a_run_that_was_stopped_goes_on_with_the_day_that_it_stopped_at() {
+    let world = World::new().await;
+    let id = world.subscribed("coffee").await;
+    no_webhooks(&world);
+    let imp_uid = world.ledger(id).await.charges[0].payment().unwrap().imp_uid.to_string();
+    world.stack.iamport().cancel_in_console(&imp_uid, Some(900), seoul("2026-11-23T12:00")).unwrap();
+    world.stack.clock.set(seoul("2026-11-26T00:30"));
+    let billing = &world.stack.billing;
+    let run = |next| Run { next: seoul(next), to: seoul("2026-11-26T00:00") };
+    billing.store.put_run(&run("2026-11-24T00:00")).await.unwrap();
+    assert_eq!(billing.reconcile_daily(BUDGET).await.unwrap(), Reconciled::default(), "that day lies behind it");
+    billing.store.put_run(&run("2026-11-23T00:00")).await.unwrap();
+    assert_eq!(billing.reconcile_daily(BUDGET).await.unwrap().settled, 1);
+    assert_eq!(billing.store.run().await.unwrap(), Some(run("2026-11-26T00:00")));
 }
 
 #[tokio::test]

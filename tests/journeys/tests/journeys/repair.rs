@@ -10,9 +10,11 @@ use maedal::iamport::Again;
 use maedal::store::Entry;
 use maedal::subscription::charge::Payment;
 use maedal::subscription::settle::Proof;
-use maedal::subscription::{MerchantUid, Status, SubscriptionId, Won};
+use maedal::subscription::{Charge, MerchantUid, Status, SubscriptionId, Won};
 use serde_json::{Value, json};
 use simulator::{Call, Fault, Rule};
+
+use crate::webhook::{told, webhook};
 
 async fn decide(world: &World, id: SubscriptionId, action: &str) -> Answer {
     let answer = world.command(id, "repair", json!({ "action": action, "reason": "checked in the console" })).await;
@@ -176,6 +178,103 @@ async fn a_payment_that_only_the_ledger_has_is_struck_out_or_left() {
         assert_eq!(world.ledger(id).await.standing(), Won::new(standing), "{action}");
         assert_eq!((world.subscription(id).await.status, found(&world).await), (Status::Active, 0), "{action}");
     }
+}
+
+/// Both books have the payment, and differ in how much it was or in what went back: I'mport's is taken over, or all goes back.
+#[tokio::test]
+async fn a_payment_that_differs_becomes_what_imports_side_shows() {
+    for (differs, action, standing) in [
+        ("amount", "accept", 9_900 + 100),
+        ("amount", "refund", 9_900),
+        ("refunded", "accept", 9_900),
+        ("refunded", "refund", 9_900),
+    ] {
+        let world = World::new().await;
+        let id = world.subscribed("coffee").await;
+        world.fault(Rule::always(Fault::WebhookLost).on(Call::Webhook));
+        world.live_until(seoul("2026-12-01T12:00")).await;
+        let (billing, now) = (&world.stack.billing, world.stack.clock.now());
+        let expected = if differs == "amount" {
+            let (customer_uid, name) = (id.into(), MerchantUid::charge(id, 2, 1));
+            let again = Again {
+                customer_uid: &customer_uid,
+                merchant_uid: name,
+                amount: Won::new(100),
+                name: "coffee",
+                tax_free: None,
+            };
+            billing.iamport.again(&again).await.unwrap();
+            let imp_uid = world.stack.iamport().books().payments_of(&name.to_string()).next().unwrap().imp_uid.clone();
+            let mut subscription = world.subscription(id).await;
+            subscription.in_flight = subscription.next_charge(now, &billing.policy);
+            let payment = Payment { imp_uid: imp_uid.parse().unwrap(), paid_at: Some(now), receipt_url: None };
+            let charge = subscription.settle(Proof::Paid(payment), now, &billing.policy).unwrap();
+            billing.store.settle(&mut subscription, &[Entry::New(charge)], now, &billing.policy).await.unwrap();
+            json!({ "kind": "differs", "here": [9_900, 0], "there": [100, 0] })
+        } else {
+            let was = world.ledger(id).await.charges.remove(0);
+            let is = Charge { refunded: Won::new(3_000), ..was.clone() };
+            billing.store.write(&[Entry::Changed { was, is }]).await.unwrap();
+            json!({ "kind": "refund_differs", "here": [9_900, 3_000], "there": [9_900, 0] })
+        };
+        world.after(SignedDuration::from_hours(1)).await;
+        assert_eq!(found(&world).await, 1, "{differs}");
+        let shown = &reviews(&world).await[0]["findings"][0];
+        let side = |side: &Value| json!([side["amount"], side["refunded"]]);
+        let told = json!({ "kind": shown["kind"], "here": side(&shown["here"]), "there": side(&shown["there"]) });
+        assert_eq!(told, expected);
+        assert_eq!(decide(&world, id, action).await.status, 202);
+        let subscription = world.subscription(id).await;
+        assert_eq!(subscription.status, Status::Active, "{differs} {action}");
+        assert_eq!(world.ledger(id).await.standing(), Won::new(standing), "{differs} {action}");
+        assert_eq!(found(&world).await, 0, "{differs} {action}");
+        world.reconciled(&[id]).await;
+    }
+}
+
+/// What somebody has decided of is no news, however late a webhook tells of it.
+#[tokio::test]
+async fn a_webhook_of_what_was_written_off_opens_no_review() {
+    let world = World::new().await;
+    let id = wrong_amount(&world).await;
+    decide(&world, id, "write_off").await;
+    let body = told(&world, &MerchantUid::charge(id, 2, 1).to_string()).pop().unwrap();
+    assert_eq!(webhook(&world, &body).await.0, 200);
+    let subscription = world.subscription(id).await;
+    assert_eq!((subscription.status, subscription.review), (Status::Active, None));
+}
+
+/// I'mport doesn't let go of a billing key: asked on eight days, then a person decides.
+#[tokio::test]
+async fn a_billing_key_that_cannot_be_deleted_is_asked_for_daily_and_then_waits_for_a_person() {
+    let world = World::new().await;
+    let id = world.subscribed("coffee").await;
+    world.fault(Rule::always(Fault::Refuse { code: -1, message: "삭제할 수 없습니다.".into() }).on(Call::Customer));
+    world.delete_key(id).await;
+    world.after(SignedDuration::from_mins(1)).await;
+    let begun = world.stack.clock.now();
+    for (tries, due) in [(1, SignedDuration::from_mins(5)), (2, SignedDuration::from_hours(24))] {
+        let deletion = world.subscription(id).await.key_deletion.unwrap();
+        let wait = deletion.due_at.duration_since(world.stack.clock.now());
+        assert_eq!(
+            (deletion.tries, wait > due - SignedDuration::from_mins(2) && wait <= due),
+            (tries, true),
+            "{wait:?}"
+        );
+        world.live_until(deletion.due_at.saturating_add(SignedDuration::from_mins(1)).unwrap()).await;
+    }
+    world.live_until(begun.saturating_add(SignedDuration::from_hours(24 * 6)).unwrap()).await;
+    assert_eq!(world.subscription(id).await.status, Status::Active);
+    world.live_until(begun.saturating_add(SignedDuration::from_hours(24 * 7)).unwrap()).await;
+    let subscription = world.subscription(id).await;
+    assert_eq!((subscription.status, subscription.key_deletion.unwrap().tries), (Status::NeedsReview, 8));
+
+    world.no_faults();
+    assert_eq!(decide(&world, id, "retry").await.status, 202);
+    let subscription = world.subscription(id).await;
+    assert_eq!((subscription.status, subscription.key_deletion), (Status::Active, None));
+    assert!(subscription.payment_method.unwrap().deleted);
+    assert!(world.stack.iamport().books().key(&id.to_string()).is_none());
 }
 
 /// I'mport refuses a refund eight times: then a person decides.

@@ -48,6 +48,11 @@ impl Fate {
         self.blows.lock().unwrap_or_else(PoisonError::into_inner).insert(place, blow);
     }
 
+    /// Strikes no more.
+    pub fn relent(&self) {
+        self.blows.lock().unwrap_or_else(PoisonError::into_inner).clear();
+    }
+
     /// How many calls were made.
     pub fn calls(&self) -> usize {
         self.calls.load(Ordering::SeqCst)

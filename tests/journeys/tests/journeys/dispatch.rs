@@ -1,6 +1,11 @@
 //! Dispatch: what is due goes on the queue, and nothing else is read.
 
+use std::sync::Arc;
+use std::time::Duration;
+
+use journeys::fate::{Blow, Fate};
 use journeys::{World, seoul};
+use maedal::billing::dispatch;
 use serde_json::json;
 
 #[tokio::test]
@@ -67,4 +72,30 @@ async fn reads_do_not_grow_with_the_subscribers() {
     assert_eq!(sent, 8);
     assert_eq!(few.read_units, many.read_units);
     assert_eq!(few.calls, many.calls);
+}
+
+/// What can't be read now is due at the next tick still. Only where nothing at all can be read is the tick a failure.
+#[tokio::test]
+async fn a_shard_that_cannot_be_read_holds_up_no_other() {
+    let world = World::new().await;
+    let mut ids = Vec::new();
+    for _ in 0..20 {
+        ids.push(world.subscribed("coffee").await);
+    }
+    world.stack.clock.set(seoul("2026-12-23T10:05"));
+    let fate = Arc::new(Fate::default());
+    let worker = world.worker(&fate);
+    let tick = || dispatch(&worker.store, &*world.stack.queue, &*worker.clock, Duration::from_secs(60));
+    // The switch is read first, and kept; then four shards side by side, each as often as the client tries.
+    (2..=13).for_each(|nth| fate.strike(nth, Blow::Throttle));
+    let some = tick().await.unwrap();
+    assert!((1..=4).contains(&some.shards_cut_short) && (1..=20).contains(&some.sent), "{some:?}");
+    (1..=100).for_each(|nth| fate.strike(nth, Blow::Throttle));
+    assert!(tick().await.is_err());
+    fate.relent();
+    let all = tick().await.unwrap();
+    assert_eq!((all.sent, all.shards_cut_short), (20, 0));
+    while !world.stack.charge_batch().await.is_empty() {}
+    assert_eq!(world.payments(), 40);
+    world.reconciled(&ids).await;
 }

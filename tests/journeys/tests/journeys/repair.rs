@@ -232,16 +232,52 @@ async fn a_payment_that_differs_becomes_what_imports_side_shows() {
     }
 }
 
-/// What somebody has decided of is no news, however late a webhook tells of it.
+/// Under the name of a declined attempt, with another amount, of which a part has gone back: the attempt becomes what was decided,
+/// and is no news any more, however often a webhook tells of it.
 #[tokio::test]
-async fn a_webhook_of_what_was_written_off_opens_no_review() {
-    let world = World::new().await;
-    let id = wrong_amount(&world).await;
-    decide(&world, id, "write_off").await;
-    let body = told(&world, &MerchantUid::charge(id, 2, 1).to_string()).pop().unwrap();
-    assert_eq!(webhook(&world, &body).await.0, 200);
-    let subscription = world.subscription(id).await;
-    assert_eq!((subscription.status, subscription.review), (Status::Active, None));
+async fn a_declined_attempt_that_was_paid_otherwise_is_decided_once() {
+    for (action, outcomes, standing, status) in [
+        ("write_off", ["paid", "declined"], 9_900, Status::PastDue),
+        ("accept", ["paid", "paid"], 9_900 + 60, Status::Active),
+        ("refund", ["paid", "paid"], 9_900, Status::PastDue),
+    ] {
+        let world = World::new().await;
+        let id = world.subscribed("coffee").await;
+        world.fault(Rule::always(Fault::WebhookLost).on(Call::Webhook));
+        world.fault(Rule::once(Call::Again, journeys::no_money()));
+        world.live_until(seoul("2026-12-23T12:00")).await;
+        let (customer_uid, name) = (id.into(), MerchantUid::charge(id, 2, 1));
+        let again = Again {
+            customer_uid: &customer_uid,
+            merchant_uid: name,
+            amount: Won::new(100),
+            name: "coffee",
+            tax_free: None,
+        };
+        world.stack.billing.iamport.again(&again).await.unwrap();
+        let body = told(&world, &name.to_string()).pop().unwrap();
+        assert_eq!(webhook(&world, &body).await.0, 200);
+        assert_eq!(world.subscription(id).await.status, Status::NeedsReview);
+        let now = world.stack.clock.now();
+        {
+            let mut iamport = world.stack.iamport();
+            let imp_uid = iamport.books().payments_of(&name.to_string()).next_back().unwrap().imp_uid.clone();
+            iamport.cancel_in_console(&imp_uid, Some(40), now).unwrap();
+        }
+        world.after(SignedDuration::from_mins(20)).await;
+        assert_eq!(found(&world).await, 1);
+
+        decide(&world, id, action).await;
+        assert_eq!(world.subscription(id).await.status, status, "{action}");
+        assert_eq!(world.outcomes(id).await, outcomes, "{action}");
+        assert_eq!(world.ledger(id).await.standing(), Won::new(standing), "{action}");
+        assert_eq!(webhook(&world, &body).await.0, 200);
+        let subscription = world.subscription(id).await;
+        assert_eq!((subscription.status, subscription.review), (status, None), "{action}");
+        if action != "write_off" {
+            world.reconciled(&[id]).await;
+        }
+    }
 }
 
 /// I'mport doesn't let go of a billing key: asked on eight days, then a person decides.

@@ -314,6 +314,30 @@ async fn a_decline_that_turns_into_a_payment_is_found_before_the_retry() {
     world.reconciled(&[id]).await;
 }
 
+/// The retry was sent, and never arrived; meanwhile the period is paid. It is not sent again.
+#[tokio::test]
+async fn an_attempt_that_never_arrived_is_not_sent_again_where_its_period_is_paid_meanwhile() {
+    let world = World::new().await;
+    let id = world.subscribed("coffee").await;
+    let [first, retry] = [1, 2].map(|attempt| MerchantUid::charge(id, 2, attempt));
+    let late = SignedDuration::from_hours(24) + SignedDuration::from_mins(3);
+    world.fault(Rule::once(Call::Again, Fault::LatePaid(late)).merchant_uid(first.to_string()));
+    world.fault(Rule::once(Call::Again, Fault::CutBeforeEffect).merchant_uid(retry.to_string()));
+    world.live_until(seoul("2026-12-24T10:02")).await;
+    let subscription = world.subscription(id).await;
+    assert_eq!(subscription.in_flight.map(|intent| intent.merchant_uid), Some(retry));
+    assert!(!subscription.doubt.unwrap().unsent);
+    world.live_until(seoul("2026-12-24T10:05")).await;
+    let subscription = world.subscription(id).await;
+    assert_eq!((subscription.paid_through, subscription.in_flight.map(|intent| intent.merchant_uid)), (2, Some(retry)));
+
+    world.live_until(seoul("2026-12-25T12:00")).await;
+    assert_eq!(world.stack.iamport().books().payments_of(&retry.to_string()).count(), 0);
+    assert_eq!(world.outcomes(id).await, ["paid", "paid", "declined"]);
+    assert_eq!(world.subscription(id).await.status, Status::Active);
+    world.reconciled(&[id]).await;
+}
+
 /// Rule 5's other half: where the period was paid meanwhile, the late payment goes back at once.
 #[tokio::test]
 async fn a_period_that_is_paid_twice_gives_the_later_payment_back() {

@@ -496,21 +496,23 @@ impl<'a> Show<'a> {
             (days.collect::<BTreeSet<_>>(), inner.copy.accounts.keys().copied().collect::<Vec<_>>())
         };
         let app = self.reconcile.clone();
+        let before = self.world.inner().copy.entered();
         let compare = async move {
-            let mut settled = 0;
             for day in days.into_iter().rev().take(LAST_DAYS) {
                 let span = Span { from: day, to: day.saturating_add(SignedDuration::from_hours(24)).unwrap_or(day) };
-                settled += app.billing.reconcile(span, app.budget).await.map_or(0, |done| done.settled);
+                let _ = app.billing.reconcile(span, app.budget).await;
             }
             let mut open = Vec::new();
             for id in ids {
                 let findings = app.billing.store.findings(id).await.unwrap_or_default();
                 open.extend(findings.into_iter().filter(|finding| finding.closed.is_none()));
             }
-            (settled, open)
+            open
         };
-        let Some((settled, open)) = self.actor("reconcile").live(compare).await else { return };
-        self.world.inner().rules.compared(settled, &open);
+        let Some(open) = self.actor("reconcile").live(compare).await else { return };
+        let mut inner = self.world.inner();
+        let after = inner.copy.entered();
+        inner.rules.compared(&before, &after, &open);
     }
 
     /// A person decides of all that waits for one. False: nothing does.

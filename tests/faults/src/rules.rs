@@ -71,6 +71,9 @@ pub struct Violation {
     pub what: String,
 }
 
+/// A payment in the ledger: I'mport's name for it, and how much of it went back.
+pub type Entered = (String, u64);
+
 /// What a subscription was before a write.
 #[derive(Debug)]
 pub struct Was {
@@ -137,10 +140,15 @@ impl Rules {
         self.repairs.get(&id).is_some_and(|(action, _)| *action == RepairAction::WriteOff)
     }
 
-    /// The two books agree, and so comparing them must find nothing.
-    pub fn compared(&mut self, settled: usize, open: &[Finding]) {
-        if settled > 0 {
-            self.broken(Rule::Forgotten, format!("comparing the books settles {settled} payments once all is quiet"));
+    /// The two books agree, and so comparing them must find nothing: the ledgers are the same before and after. A billing key of
+    /// a second window, which another one has replaced before anybody heard of it, may be news still: no money hangs on it.
+    pub fn compared(&mut self, before: &[Entered], after: &[Entered], open: &[Finding]) {
+        let settled = after.iter().filter(|entered| !before.contains(entered));
+        for (imp_uid, refunded) in settled {
+            self.broken(
+                Rule::Forgotten,
+                format!("comparing the books, once all is quiet, settles {imp_uid}, of which {refunded} went back"),
+            );
         }
         for finding in open {
             self.broken(Rule::NeedlessReview, format!("a finding: {}", finding.detail));

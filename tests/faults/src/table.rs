@@ -154,6 +154,12 @@ impl Copy {
         self.accounts.values().any(Account::waits_for_a_person)
     }
 
+    /// All payments that the ledger has.
+    pub fn entered(&self) -> Vec<(String, u64)> {
+        let charges = self.accounts.values().flat_map(|account| account.charges.values());
+        charges.filter_map(|charge| Some((charge.payment()?.imp_uid.to_string(), charge.refunded.get()))).collect()
+    }
+
     /// The shards of the index that hold anything.
     pub fn shards(&self) -> BTreeSet<u8> {
         self.accounts.keys().map(|id| id.due_shard()).collect()

@@ -50,6 +50,9 @@ const BROKEN_ONCE: &[(u64, &str)] = &[
     (41_620, "a billing key that was declined already was taken for one that came after the decline"),
     (86_786, "the same, where the billing key had been deleted"),
     (56_337, "a webhook that went to the dead letters while I'mport was down for a day was left there"),
+    (10_380, "comparing the books records the key of a second window, and the rule took it for a payment"),
+    (11_477, "the same, where the first window's key came a quarter of an hour later"),
+    (15_411, "the same, where both were approved within a minute"),
     (6_913, "a subscription ended while a payment window was open, and waited for that window for ever"),
 ];
 

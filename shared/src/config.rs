@@ -14,6 +14,7 @@ use crate::link::Links;
 use crate::rotating::Rotating;
 use crate::secret::Secret;
 use crate::store::Store;
+use crate::subscription::step::LEAST_AMOUNT;
 use crate::subscription::{AfterDunning, ChargeWindow, DeclineRules, DunningPolicy, MissedPeriods, Policy};
 
 /// The payment window that issues billing keys: which gateway, by which method.
@@ -161,6 +162,7 @@ pub fn policy() -> Result<Policy, ConfigError> {
         declines: declines.unwrap_or_default(),
         missed: missed.unwrap_or_default(),
         delete_keys: delete_keys.unwrap_or_default(),
+        least_amount: LEAST_AMOUNT,
     })
 }
 
@@ -291,6 +293,7 @@ mod tests {
             declines: DeclineRules::new(vec!["해지".to_owned(), "분실".to_owned()]),
             missed: MissedPeriods::ChargeEach,
             delete_keys: true,
+            ..Policy::default()
         };
         let set = [
             ("CHARGE_WINDOW", "10:00 - 18:00"),

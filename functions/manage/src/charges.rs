@@ -18,6 +18,10 @@ pub(crate) struct View<'a> {
     amount: Won,
     /// The credit that it used.
     credit: Won,
+    /// How much of the amount was for what was too little to be charged before.
+    carried: Won,
+    /// What was too little to be charged: the next charge is more by it.
+    left: Won,
     /// How much of it became credit again.
     credited: Won,
     refunded: Won,
@@ -68,6 +72,8 @@ impl<'a> View<'a> {
             attempt: charge.attempt,
             amount: charge.amount,
             credit: charge.credit,
+            carried: charge.carried,
+            left: charge.left,
             credited: charge.credited,
             refunded: charge.refunded,
             refundable: charge.refundable(),

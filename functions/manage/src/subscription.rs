@@ -29,6 +29,7 @@ pub(crate) struct View<'a> {
     next_charge_amount: Option<Won>,
     /// What the next charges are less by.
     credit: Won,
+    carried: Won,
     /// An attempt is being made, or its outcome is being found out.
     in_doubt: bool,
     cancel_at_period_end: bool,
@@ -109,6 +110,7 @@ impl<'a> View<'a> {
             next_charge_at: next.map(|(at, _)| at),
             next_charge_amount: next.map(|(_, amount)| amount),
             credit: s.credit,
+            carried: s.carried,
             in_doubt: s.in_flight.is_some(),
             cancel_at_period_end: s.cancel_at_period_end,
             payment_provider: s.payment_method.as_ref().and_then(|method| method.provider.as_deref()),

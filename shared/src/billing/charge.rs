@@ -248,8 +248,8 @@ impl Billing {
             Proof::Declined { .. } => Ok(Charged::Declined(Box::new(seen))),
             Proof::Paid(payment) => {
                 let amount = meant.map_or(seen.plan.terms.amount, |intent| intent.amount);
-                let credit = meant.map_or(Won::ZERO, |intent| intent.credit);
-                let late = LatePayment { merchant_uid: name, amount, credit, payment };
+                let (credit, carried) = meant.map_or((Won::ZERO, Won::ZERO), |intent| (intent.credit, intent.carried));
+                let late = LatePayment { merchant_uid: name, amount, credit, carried, payment };
                 self.record_verified(late).await?;
                 Ok(Charged::Paid(Box::new(self.store.subscription(seen.id).await?.unwrap_or(seen))))
             }

@@ -64,10 +64,12 @@ impl Billing {
         // The amount that was asked for then; the plan's, where the ledger has lost the attempt.
         let asked = known.iter().find(|c| c.attempt == attempt);
         let amount = asked.map_or(seen.plan.terms.amount, |c| c.amount);
-        let credit = asked.map_or(Won::ZERO, |c| c.credit);
+        let (credit, carried) = asked.map_or((Won::ZERO, Won::ZERO), |c| (c.credit, c.carried));
         let meant = Meant { merchant_uid: name, amount, customer_uid: &seen.customer_uid };
         match meant.verify(paid) {
-            Ok(payment) => self.record_verified(LatePayment { merchant_uid: name, amount, credit, payment }).await?,
+            Ok(payment) => {
+                self.record_verified(LatePayment { merchant_uid: name, amount, credit, carried, payment }).await?;
+            }
             Err(_) if self.decided(seen.id, &paid.imp_uid).await?.is_some() => return Ok(Recorded::Unknown),
             Err(difference) => {
                 self.review(seen, difference).await?;

@@ -198,6 +198,8 @@ mod tests {
             merchant_uid: MerchantUid::charge(id, 1, 1),
             amount: Won::new(10_000),
             credit: Won::ZERO,
+            carried: Won::ZERO,
+            left: Won::ZERO,
             until: jiff::Timestamp::UNIX_EPOCH,
         };
         let status = ChargeStatus::Declined { reason: String::new(), imp_uid: None };

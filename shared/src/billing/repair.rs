@@ -247,7 +247,7 @@ impl Draft {
     fn record(&mut self, name: MerchantUid, payment: IamportPayment, buys: bool, now: Timestamp) {
         let (Ok(imp_uid), Some(amount)) = (payment.imp_uid.parse(), payment.amount()) else { return };
         let shown = Payment { imp_uid, paid_at: payment.paid_at(), receipt_url: None };
-        let late = LatePayment { merchant_uid: name, amount, credit: Won::ZERO, payment: shown };
+        let late = LatePayment { merchant_uid: name, amount, credit: Won::ZERO, carried: Won::ZERO, payment: shown };
         let of_name = |charge: &Charge| charge.merchant_uid == name;
         let all = || self.charges.iter().map(|(_, is)| is).chain(&self.new);
         let Some(period) = name.period() else { return };

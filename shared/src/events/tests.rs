@@ -381,6 +381,8 @@ prop_compose! {
                 merchant_uid: MerchantUid::charge(s.id, s.period, 1),
                 amount: Won::new(9_900),
                 credit: Won::ZERO,
+                carried: Won::ZERO,
+                left: Won::ZERO,
                 until: at(9_000),
             });
             s.claimed_at = Some(at(2));

@@ -23,6 +23,12 @@ pub struct Intent {
     /// How much of the credit balance it uses.
     #[serde(default, skip_serializing_if = "Won::is_zero")]
     pub credit: Won,
+    /// How much of the amount was too little to be charged before.
+    #[serde(default, skip_serializing_if = "Won::is_zero")]
+    pub carried: Won,
+    /// What is too little to be charged now: the next charge is more by it.
+    #[serde(default, skip_serializing_if = "Won::is_zero")]
+    pub left: Won,
     /// From here on it must not be sent any more: the period is over.
     #[serde(with = "millisecond::required")]
     pub until: Timestamp,
@@ -44,6 +50,12 @@ pub struct Charge {
     /// How much of the credit balance it uses, once settled.
     #[serde(default, skip_serializing_if = "Won::is_zero")]
     pub credit: Won,
+    /// How much of the money was for what was too little to be charged before.
+    #[serde(default, skip_serializing_if = "Won::is_zero")]
+    pub carried: Won,
+    /// What was too little to be charged: the next charge is more by it.
+    #[serde(default, skip_serializing_if = "Won::is_zero")]
+    pub left: Won,
     /// How much of it became credit again, when the plan was changed within the period.
     #[serde(default, skip_serializing_if = "Won::is_zero")]
     pub credited: Won,
@@ -169,6 +181,8 @@ impl Charge {
             merchant_uid: intent.merchant_uid,
             amount: intent.amount,
             credit: intent.credit,
+            carried: intent.carried,
+            left: intent.left,
             credited: Won::ZERO,
             status,
             settled_at,
@@ -205,11 +219,12 @@ impl Charge {
         }
     }
 
-    /// What the buyer has in it: money that stands and credit, without what became credit again.
+    /// What the buyer has in its period: money that stands and credit, without what was for earlier ones and what became
+    /// credit again.
     pub fn worth(&self) -> Won {
         match &self.status {
             ChargeStatus::Paid(_) | ChargeStatus::Credited => {
-                (self.standing() + self.credit).saturating_sub(self.credited)
+                (self.standing().saturating_sub(self.carried) + self.credit).saturating_sub(self.credited)
             }
             ChargeStatus::Declined { .. } => Won::ZERO,
         }

@@ -117,6 +117,9 @@ pub struct Subscription {
     /// What the next charges are less by: the unused part of a period whose plan was changed.
     #[serde(default, skip_serializing_if = "Won::is_zero")]
     pub credit: Won,
+    /// What was too little to be charged so far ([`Policy::least_amount`]): the next charge is more by it.
+    #[serde(default, skip_serializing_if = "Won::is_zero")]
+    pub carried: Won,
     /// The billing key is to be deleted at I'mport. Until it is, nothing is charged.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub key_deletion: Option<KeyDeletion>,
@@ -356,6 +359,7 @@ impl Subscription {
             cancel_at_period_end: false,
             next_plan: None,
             credit: Won::ZERO,
+            carried: Won::ZERO,
             key_deletion: None,
             review: None,
             repair: None,

@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 use super::dunning::DunningPolicy;
 use super::id::PlanId;
 use super::period::{Interval, Unit};
+use super::step::LEAST_AMOUNT;
 use super::won::Won;
 
 /// One version of a plan. A subscription keeps the version that it was opened with.
@@ -77,8 +78,9 @@ impl Terms {
         if self.name.trim().is_empty() || length > 40 || self.name.chars().any(char::is_control) {
             return invalid("name", format!("1 to 40 characters, without control characters; it has {length}"));
         }
-        if self.amount == Won::ZERO || self.amount > Won::MOST {
-            return invalid("amount", format!("a whole number of won from 1 to {}", Won::MOST.get()));
+        if self.amount < LEAST_AMOUNT || self.amount > Won::MOST {
+            let (least, most) = (LEAST_AMOUNT.get(), Won::MOST.get());
+            return invalid("amount", format!("a whole number of won from {least} to {most}"));
         }
         if self.tax_free > self.amount {
             return invalid("tax_free", format!("at most the amount, {}", self.amount.get()));

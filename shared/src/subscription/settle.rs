@@ -43,6 +43,8 @@ pub struct LatePayment {
     pub amount: Won,
     /// How much of the credit balance the attempt was to use.
     pub credit: Won,
+    /// How much of the amount was for what was too little to be charged before.
+    pub carried: Won,
     /// The payment.
     pub payment: Payment,
 }
@@ -80,7 +82,10 @@ impl Subscription {
         let mut charge = Charge { was_in_doubt, ..Charge::of(self.id, &intent, status, now) };
         match proof {
             Proof::Paid(_) if paid_before || self.is_over() => charge.is_duplicate(now),
-            Proof::Paid(_) => self.advance(intent.period, intent.credit, claimed_at),
+            Proof::Paid(_) => {
+                self.pay_carried(intent.carried);
+                self.advance(intent.period, intent.credit, claimed_at);
+            }
             Proof::Declined { .. } if paid_before => (),
             Proof::Declined { reason, .. } => self.decline(&intent, &reason, now, policy),
         }
@@ -99,6 +104,8 @@ impl Subscription {
             merchant_uid: late.merchant_uid,
             amount: late.amount,
             credit: late.credit,
+            carried: late.carried,
+            left: Won::ZERO,
             credited: Won::ZERO,
             status: ChargeStatus::Paid(late.payment),
             settled_at: now,
@@ -112,13 +119,18 @@ impl Subscription {
         match paid_before || self.is_over() {
             true => charge.is_duplicate(now),
             // A first period that the books have lost began when it was paid.
-            false => self.advance(period, late.credit, paid_at.filter(|at| *at < now).unwrap_or(now)),
+            false => {
+                self.pay_carried(late.carried);
+                self.advance(period, late.credit, paid_at.filter(|at| *at < now).unwrap_or(now));
+            }
         }
         Some(charge)
     }
 
-    /// The credit balance pays for the period, without I'mport: nothing is left to be asked for.
+    /// The credit balance pays for the period, without I'mport. What is left, too little to be asked for, is asked for with
+    /// the next charge.
     pub fn settle_by_credit(&mut self, intent: &Intent, now: Timestamp) -> Charge {
+        self.carried = intent.left;
         self.advance(intent.period, intent.credit, now);
         Charge::of(self.id, intent, ChargeStatus::Credited, now)
     }
@@ -188,6 +200,12 @@ impl Subscription {
             refusal: None,
         });
         doubt.next_look = at;
+    }
+
+    /// What was too little to be charged is paid. Where another payment has paid it before, it is the buyer's.
+    fn pay_carried(&mut self, carried: Won) {
+        self.credit = self.credit + carried.saturating_sub(self.carried);
+        self.carried = self.carried.saturating_sub(carried);
     }
 
     /// The period is paid: what follows it is next.

@@ -18,8 +18,11 @@ pub const WINDOW_LOOK: SignedDuration = SignedDuration::from_mins(10);
 /// The span over which the circuit breaker counts claims.
 pub const BREAKER_SPAN: SignedDuration = SignedDuration::from_hours(24);
 
+/// The least that is charged where nothing else is set: gateways decline less than 100 won.
+pub const LEAST_AMOUNT: Won = Won::new(100);
+
 /// What a merchant sets once for the whole stack.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Policy {
     /// The hours in which renewals are charged.
     pub charge_window: ChargeWindow,
@@ -31,6 +34,21 @@ pub struct Policy {
     pub missed: MissedPeriods,
     /// Whether the billing key of a subscription that ended for good is deleted at I'mport.
     pub delete_keys: bool,
+    /// The least that a gateway takes. What is less isn't charged, but with the next charge.
+    pub least_amount: Won,
+}
+
+impl Default for Policy {
+    fn default() -> Self {
+        Self {
+            charge_window: ChargeWindow::default(),
+            dunning: DunningPolicy::default(),
+            declines: DeclineRules::default(),
+            missed: MissedPeriods::default(),
+            delete_keys: false,
+            least_amount: LEAST_AMOUNT,
+        }
+    }
 }
 
 /// What happens to periods that nobody charged because the system was down or the buyer was past due.
@@ -59,7 +77,7 @@ pub enum Step {
     StartTrial,
     /// Charge what is due.
     Charge(Intent),
-    /// The credit balance covers what is due: settle it, without I'mport.
+    /// The credit balance covers what is due, or leaves less than a gateway takes: settle it, without I'mport.
     UseCredit(Intent),
     /// The billing key was deleted: what is due goes unpaid, without asking I'mport.
     GoUnpaid(Intent),
@@ -129,7 +147,7 @@ impl Subscription {
             Step::Charge(intent) | Step::UseCredit(intent) => Some((at, intent.amount)),
             Step::SwitchPlan => {
                 let price = self.next_plan.as_ref().unwrap_or(&self.plan).terms.amount;
-                Some((at, price.saturating_sub(self.credit)))
+                Some((at, self.parts(price, policy).amount))
             }
             Step::Nothing { .. }
             | Step::CheckWindows
@@ -157,7 +175,7 @@ impl Subscription {
             return Some((deletion.due_at, Step::DeleteKey));
         }
         match self.status {
-            Status::Pending => self.pending_agenda(),
+            Status::Pending => self.pending_agenda(policy),
             Status::Trialing | Status::Active => self.window_first(self.living_agenda(now, policy)),
             Status::PastDue => self.window_first(self.past_due_agenda(now, policy)),
             Status::Paused => self.window_first(self.paused_agenda()),
@@ -203,14 +221,14 @@ impl Subscription {
     }
 
     /// A buyer who is there and waits is charged at once, whatever the hour.
-    fn pending_agenda(&self) -> Option<(Timestamp, Step)> {
+    fn pending_agenda(&self, policy: &Policy) -> Option<(Timestamp, Step)> {
         let closes_at = self.checkout.as_ref().map_or(self.created_at, Checkout::closes_at);
         if self.can_be_charged() {
             return match self.plan.terms.trial_days {
                 0 => {
                     let at = self.breaker_opens().max(self.created_at);
                     // A breaker that opens only after the session has closed leaves nothing to wait for.
-                    match (at < closes_at, self.intent(closes_at)) {
+                    match (at < closes_at, self.intent(closes_at, policy)) {
                         (true, Some(intent)) => Some((at, Step::Charge(intent))),
                         (true | false, _) => Some((closes_at, Step::ExpireCheckout)),
                     }
@@ -234,11 +252,14 @@ impl Subscription {
         if renewed {
             // The buyer has just brought a new billing key, and waits: no window, no schedule.
             let at = self.breaker_opens().max(dunning.last_decline);
-            return Some((at, Step::Charge(self.intent(self.charge_until(policy))?)));
+            return Some((at, charge_or_use_credit(self.intent(self.charge_until(policy), policy)?)));
         }
         if let Some(at) = dunning.retry_at.filter(|_| self.can_be_charged()) {
             // The merchant has asked for it, and looks.
-            return Some((at.max(self.breaker_opens()), Step::Charge(self.intent(self.charge_until(policy))?)));
+            return Some((
+                at.max(self.breaker_opens()),
+                charge_or_use_credit(self.intent(self.charge_until(policy), policy)?),
+            ));
         }
         let retry = dunning.next_retry(rules).filter(|_| self.can_be_charged());
         match (retry, rules.then) {
@@ -250,7 +271,7 @@ impl Subscription {
 
     /// A charge that nobody waits for: due at `due`, inside the charge window.
     fn charge_on_schedule(&self, due: Timestamp, now: Timestamp, policy: &Policy) -> Option<(Timestamp, Step)> {
-        let intent = self.intent(self.charge_until(policy))?;
+        let intent = self.intent(self.charge_until(policy), policy)?;
         if intent.amount == Won::ZERO {
             // No money moves, so no hour is too late for it.
             return Some((due, Step::UseCredit(intent)));
@@ -265,18 +286,29 @@ impl Subscription {
     }
 
     /// The next attempt at the current period. `None` where no name is left for one: then a person must look.
-    fn intent(&self, until: Timestamp) -> Option<Intent> {
+    fn intent(&self, until: Timestamp, policy: &Policy) -> Option<Intent> {
         let attempt = self.attempts.saturating_add(1);
-        let price = self.plan.terms.amount;
-        let credit = self.credit.min(price);
+        let Parts { amount, credit, carried, left } = self.parts(self.plan.terms.amount, policy);
         (self.period <= LAST_PERIOD && attempt <= LAST_ATTEMPT).then(|| Intent {
             period: self.period,
             attempt,
             merchant_uid: MerchantUid::charge(self.id, self.period, attempt),
-            amount: price.saturating_sub(credit),
+            amount,
             credit,
+            carried,
+            left,
             until,
         })
+    }
+
+    /// What of `price` is asked for, and what isn't.
+    fn parts(&self, price: Won, policy: &Policy) -> Parts {
+        let credit = self.credit.min(price);
+        let due = price.saturating_sub(credit) + self.carried;
+        match due < policy.least_amount {
+            true => Parts { amount: Won::ZERO, credit, carried: Won::ZERO, left: due },
+            false => Parts { amount: due, credit, carried: self.carried, left: Won::ZERO },
+        }
     }
 
     /// Until when the current period may be charged.
@@ -307,6 +339,25 @@ impl Subscription {
     pub(super) fn dunning_policy<'a>(&'a self, policy: &'a Policy) -> &'a DunningPolicy {
         self.plan.terms.dunning.as_ref().unwrap_or(&policy.dunning)
     }
+}
+
+fn charge_or_use_credit(intent: Intent) -> Step {
+    match intent.amount {
+        Won::ZERO => Step::UseCredit(intent),
+        _ => Step::Charge(intent),
+    }
+}
+
+/// How a price is paid.
+struct Parts {
+    /// With money.
+    amount: Won,
+    /// With credit.
+    credit: Won,
+    /// What of the money is for what was too little before.
+    carried: Won,
+    /// What is too little now.
+    left: Won,
 }
 
 pub(super) fn after(t: Timestamp, span: SignedDuration) -> Timestamp {

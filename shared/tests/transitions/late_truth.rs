@@ -15,7 +15,13 @@ fn paid_behind_our_back(policy: &Policy) -> (Subscription, Timestamp) {
     subscription.settle(declined(), now, policy).unwrap();
     assert_eq!(subscription.status, Status::PastDue);
     let (_, now) = claim(&mut subscription, now, policy);
-    let late = LatePayment { merchant_uid: first, amount: PRICE, credit: Won::ZERO, payment: paid("imp_3") };
+    let late = LatePayment {
+        merchant_uid: first,
+        amount: PRICE,
+        credit: Won::ZERO,
+        carried: Won::ZERO,
+        payment: paid("imp_3"),
+    };
     let charge = subscription.record_late(late, false, now).unwrap();
     assert!(!charge.duplicate);
     assert_eq!((subscription.status, subscription.paid_through), (Status::Active, 2));
@@ -58,7 +64,11 @@ fn a_first_period_began_when_it_was_paid_and_never_in_the_future() {
         let mut subscription = open(now);
         let payment = maedal::subscription::charge::Payment { paid_at, ..paid("imp_2") };
         let merchant_uid = MerchantUid::charge(subscription.id, 1, 1);
-        subscription.record_late(LatePayment { merchant_uid, amount: PRICE, credit: Won::ZERO, payment }, false, now);
+        subscription.record_late(
+            LatePayment { merchant_uid, amount: PRICE, credit: Won::ZERO, carried: Won::ZERO, payment },
+            false,
+            now,
+        );
         assert_eq!((subscription.status, subscription.paid_through), (Status::Active, 1));
         subscription.anchor.unwrap()
     };

@@ -830,3 +830,31 @@ async fn a_renewal_is_three_calls_and_at_most_eight_write_units() {
     assert!(usage.write_units <= 8.0, "{usage:?}");
     assert_eq!(world.outcomes(id).await, ["paid", "paid", "paid"]);
 }
+
+/// What credit leaves to be charged may be less than any gateway takes: it is charged with the next charge.
+#[tokio::test]
+async fn no_charge_is_below_what_gateways_take_and_what_is_left_is_charged_with_the_next() {
+    let world = World::new().await;
+    world.put_plan("near", json!({ "name": "비슷한 것", "amount": 6_650, "interval": monthly() })).await;
+    let id = world.subscribed("coffee").await;
+    world.live_until(seoul("2026-12-03T10:00")).await;
+    // As a gateway does with 50 won.
+    let refuse = Fault::Refuse { code: 1, message: "결제금액은 100원 이상이어야 합니다.".to_owned() };
+    world.fault(Rule::always(refuse).on(Call::Again).merchant_uid("C00002"));
+    world.commanded(id, "change-plan", json!({ "plan": "near", "when": "now" })).await;
+    world.live_until(seoul("2026-12-20T12:00")).await;
+    let asked: Vec<u64> = world.ledger(id).await.charges.iter().map(|c| c.amount.get()).collect();
+    let s = world.subscription(id).await;
+    assert_eq!(s.status, Status::Active, "asked for {asked:?}, credit left {}", s.credit);
+    assert_eq!(asked, [9_900, 0]);
+    let left = s.carried.get();
+    assert!((1..100).contains(&left), "{left} is left");
+    assert_eq!(
+        world.call(Method::GET, &format!("/v1/subscriptions/{id}"), &Value::Null, None).await.body["carried"],
+        left
+    );
+    world.live_until(seoul("2027-01-03T12:00")).await;
+    let s = world.subscription(id).await;
+    let asked: Vec<u64> = world.ledger(id).await.charges.iter().map(|c| c.amount.get()).collect();
+    assert_eq!((asked, s.carried.get(), s.credit.get()), (vec![9_900, 0, 6_650 + left], 0, 0));
+}

@@ -26,7 +26,11 @@ impl Simulator {
         if order.amount == 0 {
             return Err(Envelope::refused(-1, "결제금액은 0원보다 커야 합니다."));
         }
-        if self.books.was_paid(&order.merchant_uid) {
+        if order.amount < self.config.least_amount {
+            let least = self.config.least_amount;
+            return Err(Envelope::refused(1, format!("결제금액은 {least}원 이상이어야 합니다.")));
+        }
+        if self.books.was_paid(&order.merchant_uid) && !self.config.pays_again {
             return Err(Envelope::refused(1, "이미 결제가 이루어진 merchant_uid입니다."));
         }
         let payment = self.charge(order, Usage::Payment, fault, now);
@@ -36,6 +40,28 @@ impl Simulator {
             self.notify(&payment.imp_uid, None, now);
         }
         Ok(answer)
+    }
+
+    /// Somebody else with the same credentials charges a billing key: an old shop, a hand in the console. `None`: no such key.
+    pub fn charge_elsewhere(
+        &mut self,
+        customer_uid: &str,
+        merchant_uid: &str,
+        amount: u64,
+        now: Timestamp,
+    ) -> Option<String> {
+        self.tick(now);
+        self.books.keys.get(customer_uid)?;
+        let payment = self.charge(Order::elsewhere(customer_uid, merchant_uid, amount), Usage::Payment, None, now);
+        if payment.status == Status::Paid {
+            self.notify(&payment.imp_uid, None, now);
+        }
+        Some(payment.imp_uid)
+    }
+
+    /// Whether `again` charges a name once more that is paid already, from now on.
+    pub fn set_pays_again(&mut self, pays_again: bool) {
+        self.config.pays_again = pays_again;
     }
 
     /// Charges a billing key; the payment is in the books afterwards, paid or failed.

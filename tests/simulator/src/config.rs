@@ -19,6 +19,11 @@ pub struct Config {
     pub webhook_resends: bool,
     /// Whether the channel is a test channel, whose payments a lookup by `imp_uid` hides by default.
     pub sandbox: bool,
+    /// Whether `again` charges a name once more that is paid already. PortOne doesn't say what becomes of such a request; I'mport
+    /// itself has been seen to refuse it.
+    pub pays_again: bool,
+    /// What the gateway takes at least, in won: `again` for less is refused. 0: it takes anything.
+    pub least_amount: u64,
     /// Ids and random faults follow from it: one seed and the same requests give one history.
     pub seed: u64,
 }
@@ -35,7 +40,7 @@ pub enum WebhookFormat {
 }
 
 impl Default for Config {
-    /// Made-up credentials, no webhook URL, seed 0.
+    /// Made-up credentials, no webhook URL, a gateway as it should be, seed 0.
     fn default() -> Self {
         Self {
             user_code: "imp00000000".into(),
@@ -46,6 +51,8 @@ impl Default for Config {
             webhook_format: WebhookFormat::Json,
             webhook_resends: false,
             sandbox: false,
+            pays_again: false,
+            least_amount: 0,
             seed: 0,
         }
     }

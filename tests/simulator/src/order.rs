@@ -36,6 +36,20 @@ pub struct Buyer {
 }
 
 impl Order {
+    /// What somebody else has made with the same credentials.
+    pub(crate) fn elsewhere(customer_uid: &str, merchant_uid: &str, amount: u64) -> Self {
+        Self {
+            merchant_uid: merchant_uid.to_owned(),
+            customer_uid: customer_uid.to_owned(),
+            name: "다른 상점".to_owned(),
+            amount,
+            currency: "KRW".to_owned(),
+            buyer: Buyer::default(),
+            custom_data: None,
+            notice_urls: Vec::new(),
+        }
+    }
+
     /// Reads an order of `customer_uid`; lengths from the PortOne V1 OpenAPI.
     pub(crate) fn read(params: &Params, customer_uid: String) -> Result<Self, Envelope> {
         Ok(Self {

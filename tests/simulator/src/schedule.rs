@@ -99,6 +99,18 @@ impl Simulator {
         Ok(Envelope::ok(added.iter().map(|schedule| schedule.to_json(&self.books)).collect()))
     }
 
+    /// A schedule that somebody else has left on a billing key. False: there is one of this name.
+    pub fn schedule_elsewhere(&mut self, customer_uid: &str, merchant_uid: &str, amount: u64, at: Timestamp) -> bool {
+        if self.books.schedules.contains_key(merchant_uid) {
+            return false;
+        }
+        let order = Order::elsewhere(customer_uid, merchant_uid, amount);
+        self.plan(at, Happening::Schedule(merchant_uid.to_owned()));
+        let schedule = Schedule { order, schedule_at: at, state: State::Scheduled };
+        self.books.schedules.insert(merchant_uid.to_owned(), schedule);
+        true
+    }
+
     /// `POST /subscribe/payments/unschedule`: without `merchant_uid`, all of the customer's.
     pub(crate) fn unschedule(&mut self, params: &Params, now: Timestamp) -> Result<Envelope, Envelope> {
         let (customer_uid, merchant_uids) = (params.text("customer_uid"), params.texts("merchant_uid"));

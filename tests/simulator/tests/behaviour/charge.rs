@@ -101,3 +101,35 @@ fn a_body_that_is_no_json_and_a_path_that_is_not_there_are_errors() {
     assert_eq!(broken.unwrap().failure().0, 400);
     assert_eq!(merchant.get("/no/such/path").status, 404);
 }
+
+#[test]
+fn a_name_that_is_paid_is_refused_unless_the_gateway_charges_it_again() {
+    let mut merchant = Merchant::new();
+    merchant.again("order", 9900);
+    assert_eq!(merchant.again("order", 9900).refusal().0, 1);
+    merchant.simulator.set_pays_again(true);
+    assert_eq!(merchant.again("order", 9900).response()["status"], "paid");
+    assert_eq!(merchant.simulator.books().totals().net, 2 * 9900);
+}
+
+#[test]
+fn an_amount_below_the_gateways_least_is_refused_and_leaves_no_trace() {
+    let config = simulator::Config { least_amount: 100, ..simulator::Config::default() };
+    let mut merchant = Merchant::with(config);
+    assert_eq!(merchant.again("order", 99).refusal(), (1, "결제금액은 100원 이상이어야 합니다."));
+    assert_eq!(merchant.simulator.books().payments().len(), 0);
+    assert_eq!(merchant.again("order", 100).response()["status"], "paid");
+}
+
+#[test]
+fn somebody_else_with_the_same_credentials_charges_the_same_key() {
+    let mut merchant = Merchant::new();
+    let now = merchant.now;
+    let imp_uid = merchant.simulator.charge_elsewhere("buyer", "old-shop-1", 5000, now).unwrap();
+    assert!(merchant.simulator.books().payment(&imp_uid).unwrap().was_charged());
+    assert_eq!(merchant.simulator.charge_elsewhere("nobody", "old-shop-2", 5000, now), None);
+    let due = now + jiff::SignedDuration::from_hours(1);
+    assert!(merchant.simulator.schedule_elsewhere("buyer", "old-shop-3", 5000, due));
+    merchant.simulator.tick(due);
+    assert_eq!(merchant.simulator.books().totals().net, 2 * 5000);
+}

@@ -110,7 +110,10 @@ impl Billing {
                     charge.further = true;
                     Entry::New(charge)
                 }
-                Some(was) => Entry::Changed { was, is: charge },
+                Some(was) => {
+                    charge.unknown = was.unknown.clone();
+                    Entry::Changed { was, is: charge }
+                }
             };
             match self.store.settle(&mut subscription, &[entry], now, &self.policy).await {
                 Ok(()) => {

@@ -256,7 +256,10 @@ impl Draft {
         let Some(mut charge) = self.subscription.record_late(late, paid_before || !buys, now) else { return };
         charge.further = further;
         match self.charges.iter_mut().find(|(was, _)| of_name(was) && was.payment().is_none()) {
-            Some((_, is)) => *is = charge,
+            Some((_, is)) => {
+                charge.unknown = is.unknown.clone();
+                *is = charge;
+            }
             None => self.new.push(charge),
         }
         if payment.cancel_amount() > Won::ZERO {

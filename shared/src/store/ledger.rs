@@ -1,10 +1,12 @@
 //! The ledger: charges and refunds of a subscription, in the subscription's own partition.
 
+use aws_sdk_dynamodb::operation::query::builders::QueryFluentBuilder;
 use aws_sdk_dynamodb::types::{Put, TransactWriteItem};
 use jiff::Timestamp;
 
 use super::day::paid_day;
 use super::subscriptions::subscription_item;
+use super::unknown::{Nested, Shape};
 use super::{Item, Key, Store, StoreError, key, n, s};
 use crate::subscription::{Audit, Bill, Charge, Finding, ImpUid, Policy, Refund, Subscription, SubscriptionId, Won};
 
@@ -122,9 +124,9 @@ impl Store {
             .set_exclusive_start_key(from);
         let page = self.page(query, TASK).await?;
         let place = |key: Item| Some(key.get("sk")?.as_s().ok()?.strip_prefix(key::CHARGE)?.to_owned());
-        let charges = page.items.unwrap_or_default().into_iter().map(serde_dynamo::from_item);
+        let charges = page.items.unwrap_or_default().into_iter().map(|item| read_charge(item, TASK));
         Ok(ChargePage {
-            charges: charges.collect::<Result<_, _>>().map_err(|e| StoreError::corrupt(TASK, &e))?,
+            charges: charges.collect::<Result<_, _>>()?,
             next: page.last_evaluated_key.and_then(place).map(ChargeCursor),
         })
     }
@@ -166,7 +168,7 @@ impl Store {
 
     /// The charges of one period, further payments included.
     pub async fn charges_of(&self, id: SubscriptionId, period: u32) -> Result<Vec<Charge>, StoreError> {
-        self.under(id, &format!("{}{period:05}#", key::CHARGE), "read a period's charges").await
+        self.charges_under(id, &format!("{}{period:05}#", key::CHARGE), "read a period's charges").await
     }
 
     /// The refunds of one payment.
@@ -181,14 +183,14 @@ impl Store {
 
     /// The whole ledger.
     pub async fn ledger(&self, id: SubscriptionId) -> Result<Ledger, StoreError> {
-        Ok(Ledger { charges: self.under(id, key::CHARGE, "read the charges").await?, refunds: self.refunds(id).await? })
+        let charges = self.charges_under(id, key::CHARGE, "read the charges").await?;
+        Ok(Ledger { charges, refunds: self.refunds(id).await? })
     }
 
     /// The charge at `key`; `None` where there is none.
     pub async fn charge_at(&self, key: &Key) -> Result<Option<Charge>, StoreError> {
         const TASK: &str = "read a charge";
-        let item = self.get(key, TASK).await?;
-        item.map(|item| serde_dynamo::from_item(item).map_err(|e| StoreError::corrupt(TASK, &e))).transpose()
+        self.get(key, TASK).await?.map(|item| read_charge(item, TASK)).transpose()
     }
 
     pub(super) fn write_entry(&self, entry: &Entry) -> Result<TransactWriteItem, StoreError> {
@@ -255,14 +257,79 @@ impl Store {
         prefix: &str,
         task: &'static str,
     ) -> Result<Vec<T>, StoreError> {
-        let query = self
-            .query()
+        self.all(self.query_under(id, prefix), task).await
+    }
+
+    /// The charges that a subscription's partition holds under `prefix`.
+    async fn charges_under(
+        &self,
+        id: SubscriptionId,
+        prefix: &str,
+        task: &'static str,
+    ) -> Result<Vec<Charge>, StoreError> {
+        self.all_read(self.query_under(id, prefix), task, |item| read_charge(item, task)).await
+    }
+
+    fn query_under(&self, id: SubscriptionId, prefix: &str) -> QueryFluentBuilder {
+        self.query()
             .key_condition_expression("pk = :pk AND begins_with(sk, :prefix)")
             .expression_attribute_values(":pk", s(Key::subscription(id).pk))
             .expression_attribute_values(":prefix", s(prefix))
-            .consistent_read(true);
-        self.all(query, task).await
+            .consistent_read(true)
     }
+}
+
+/// What this version knows of a charge's item.
+const CHARGE: Shape = Shape {
+    schema: 1,
+    known: &[
+        "pk",
+        "sk",
+        "schema",
+        "due_shard",
+        "due_at",
+        "paid_day",
+        "subscription",
+        "period",
+        "attempt",
+        "merchant_uid",
+        "amount",
+        "credit",
+        "carried",
+        "left",
+        "credited",
+        "status",
+        "imp_uid",
+        "paid_at",
+        "receipt_url",
+        "reason",
+        "settled_at",
+        "was_in_doubt",
+        "duplicate",
+        "further",
+        "refunded",
+        "refund",
+        "bill",
+    ],
+    nested: &[
+        Nested {
+            name: "refund",
+            identity: "requested_at",
+            known: &["amount", "balance", "reason", "requested_at", "due_at", "tries"],
+        },
+        Nested {
+            name: "bill",
+            identity: "version",
+            known: &["version", "customer_id", "customer_uid", "plan", "plan_version", "name", "starts_at", "ends_at"],
+        },
+    ],
+};
+
+fn read_charge(item: Item, task: &'static str) -> Result<Charge, StoreError> {
+    CHARGE.check(&item, task)?;
+    let unknown = CHARGE.unknown(&item);
+    let charge: Charge = serde_dynamo::from_item(item).map_err(|e| StoreError::corrupt(task, &e))?;
+    Ok(Charge { unknown, ..charge })
 }
 
 /// A charge as an item. One with a refund under way is due, until that is settled.
@@ -276,12 +343,63 @@ fn charge_item(charge: &Charge) -> Result<Item, StoreError> {
         item.insert("due_shard".to_owned(), n(charge.subscription.due_shard()));
         item.insert("due_at".to_owned(), n(refund.due_at.as_millisecond()));
     }
+    CHARGE.complete(&mut item, &charge.unknown);
     Ok(item)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::store::unknown::tests::names_all;
+    use crate::subscription::charge::Payment;
+    use crate::subscription::{ChargeStatus, MerchantUid, RefundIntent};
+
+    #[test]
+    fn all_that_a_charge_may_have_is_named_so_that_the_rest_is_carried_along() {
+        let (at, id) = (Timestamp::UNIX_EPOCH, SubscriptionId::new(ulid::Ulid::from_parts(1, 2)));
+        let (one, imp_uid): (_, ImpUid) = (Won::new(1), "imp_1".parse().unwrap());
+        let paid = Payment { imp_uid: imp_uid.clone(), paid_at: Some(at), receipt_url: Some(String::new()) };
+        let charge = Charge {
+            subscription: id,
+            period: 1,
+            attempt: 1,
+            merchant_uid: MerchantUid::charge(id, 1, 1),
+            amount: one,
+            credit: one,
+            carried: one,
+            left: one,
+            credited: one,
+            status: ChargeStatus::Paid(paid),
+            settled_at: at,
+            was_in_doubt: true,
+            duplicate: true,
+            further: true,
+            refunded: one,
+            refund: Some(RefundIntent {
+                amount: one,
+                balance: one,
+                reason: String::new(),
+                requested_at: at,
+                due_at: at,
+                tries: 1,
+            }),
+            bill: Some(Bill {
+                version: 1,
+                customer_id: "c".parse().unwrap(),
+                customer_uid: id.into(),
+                plan: "coffee".parse().unwrap(),
+                plan_version: 1,
+                name: String::new(),
+                starts_at: Some(at),
+                ends_at: Some(at),
+            }),
+            unknown: crate::subscription::unknown::Unknown::default(),
+        };
+        let mut full = charge_item(&charge).unwrap();
+        let status = ChargeStatus::Declined { reason: String::new(), imp_uid: Some(imp_uid) };
+        full.extend(charge_item(&Charge { status, ..charge }).unwrap());
+        names_all(&CHARGE, &full, &["pk", "sk", "schema", "due_shard", "due_at", "paid_day"]);
+    }
 
     #[test]
     fn a_cursor_is_read_as_it_was_written_and_nothing_else_is() {

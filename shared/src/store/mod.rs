@@ -26,6 +26,7 @@ mod run;
 mod subscriptions;
 mod switch;
 pub mod table;
+mod unknown;
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex};

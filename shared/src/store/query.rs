@@ -5,7 +5,7 @@ use aws_sdk_dynamodb::operation::query::builders::QueryFluentBuilder;
 use aws_sdk_dynamodb::types::ReturnConsumedCapacity;
 use serde::de::DeserializeOwned;
 
-use super::{Store, StoreError};
+use super::{Item, Store, StoreError};
 
 impl Store {
     /// A query of the table, to be filled in.
@@ -33,12 +33,23 @@ impl Store {
         query: QueryFluentBuilder,
         task: &'static str,
     ) -> Result<Vec<T>, StoreError> {
+        let read = |item| serde_dynamo::from_item(item).map_err(|e| StoreError::corrupt(task, &e));
+        self.all_read(query, task, read).await
+    }
+
+    /// What all pages hold, as `read` reads it.
+    pub(super) async fn all_read<T>(
+        &self,
+        query: QueryFluentBuilder,
+        task: &'static str,
+        read: impl Fn(Item) -> Result<T, StoreError>,
+    ) -> Result<Vec<T>, StoreError> {
         let mut all = Vec::new();
         let mut from = None;
         loop {
             let page = self.page(query.clone().set_exclusive_start_key(from.take()), task).await?;
             for item in page.items.unwrap_or_default() {
-                all.push(serde_dynamo::from_item(item).map_err(|e| StoreError::corrupt(task, &e))?);
+                all.push(read(item)?);
             }
             match page.last_evaluated_key {
                 Some(key) => from = Some(key),

@@ -9,6 +9,7 @@ use aws_sdk_dynamodb::types::{
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
+use super::unknown::{Nested, SCHEMA, Shape};
 use super::{Item, Key, Store, StoreError, n, s};
 use crate::subscription::step::{BREAKER_SPAN, WINDOW_LOOK};
 use crate::subscription::{
@@ -198,11 +199,11 @@ impl Store {
                 "SET #version = #version + :one, windows = windows + :one, window_opened_at = :now, due_at = :look_at, \
                  due_shard = :shard REMOVE next_charge",
             )
-            .condition_expression(
+            .condition_expression(format!(
                 "#status = :pending AND checkout.expires_at > :now AND windows < :most \
                  AND attribute_not_exists(in_flight) \
-                 AND (attribute_not_exists(payment_method) OR payment_method.broken = :true)",
-            )
+                 AND (attribute_not_exists(payment_method) OR payment_method.broken = :true) AND {UNDERSTOOD}"
+            ))
             .expression_attribute_names("#status", "status")
             .expression_attribute_names("#version", "version")
             .expression_attribute_values(":one", n(1))
@@ -231,13 +232,13 @@ impl Store {
         let update = self
             .update(&Key::subscription(id))
             .update_expression("SET #version = #version + :one, payment_method = :method REMOVE window_opened_at")
-            .condition_expression(
+            .condition_expression(format!(
                 "customer_uid = :customer_uid AND windows >= :window AND attribute_not_exists(key_deletion) \
                  AND (attribute_not_exists(payment_method) OR payment_method.#window < :window) \
                  AND (attribute_not_exists(dunning) OR claims[0] < :charged_from) \
                  AND ((#status = :pending AND checkout.expires_at > :still_open) \
-                      OR #status IN (:trialing, :active, :past_due, :paused))",
-            )
+                      OR #status IN (:trialing, :active, :past_due, :paused)) AND {UNDERSTOOD}"
+            ))
             .expression_attribute_names("#status", "status")
             .expression_attribute_names("#version", "version")
             .expression_attribute_names("#window", "window")
@@ -279,14 +280,14 @@ impl Store {
                 .condition_expression(format!(
                     "due_at = :due_at AND due_at <= :now AND attribute_exists(next_charge) \
                      AND attribute_not_exists(in_flight) AND paid_through < next_charge.period \
-                     AND next_charge.#until > :now AND {breaker} AND {statuses}"
+                     AND next_charge.#until > :now AND {breaker} AND {statuses} AND {UNDERSTOOD}"
                 ))
                 .expression_attribute_names("#until", "until")
                 .expression_attribute_values(":due_at", n(due_at.as_millisecond())),
             Guard::Seen(version, intent) => update
                 .update_expression(format!("SET #version = #version + :one, in_flight = :intent, {CLAIMED}, {shift}"))
                 .condition_expression(format!(
-                    "#version = :version AND attribute_not_exists(in_flight) AND paid_through < :period AND {breaker} AND {statuses}"
+                    "#version = :version AND attribute_not_exists(in_flight) AND paid_through < :period AND {breaker} AND {statuses} AND {UNDERSTOOD}"
                 ))
                 .expression_attribute_values(":version", n(version))
                 .expression_attribute_values(":period", n(intent.period))
@@ -308,7 +309,7 @@ impl Store {
                 "SET #version = #version + :one, claimed_at = :now, sends = sends + :one, {shift}"
             ))
             .condition_expression(format!(
-                "#version = :version AND attribute_exists(in_flight) AND {}",
+                "#version = :version AND attribute_exists(in_flight) AND {} AND {UNDERSTOOD}",
                 breaker_condition()
             ))
             .expression_attribute_names("#version", "version")
@@ -490,11 +491,14 @@ impl Store {
         }
     }
 
+    /// An update of a subscription. Its condition has to name [`UNDERSTOOD`].
     fn update(&self, key: &Key) -> UpdateItemFluentBuilder {
         self.client
             .update_item()
             .table_name(&self.table)
             .set_key(Some(key.item()))
+            .expression_attribute_names("#schema", SCHEMA)
+            .expression_attribute_values(":schema", n(SUBSCRIPTION.schema))
             .return_values(ReturnValue::AllNew)
             .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld)
             .return_consumed_capacity(ReturnConsumedCapacity::Total)
@@ -520,6 +524,8 @@ impl Store {
     }
 }
 
+/// What a newer version has written so that this one must not touch it is left alone.
+const UNDERSTOOD: &str = "(attribute_not_exists(#schema) OR #schema <= :schema)";
 const CLAIMED: &str = "claimed_at = :now, sends = :one";
 
 /// Pushes `:now` to the front of the claims that the breaker remembers. Each right side is read before any is written.
@@ -553,9 +559,152 @@ pub(super) fn subscription_item(
     if let Some(intent) = subscription.next_charge(now, policy) {
         item.insert("next_charge".to_owned(), serde_dynamo::to_attribute_value(intent).map_err(corrupt)?);
     }
+    SUBSCRIPTION.complete(&mut item, &subscription.unknown);
     Ok(item)
 }
 
 pub(super) fn from_item(item: Item, task: &'static str) -> Result<Subscription, StoreError> {
-    serde_dynamo::from_item(item).map_err(|e| StoreError::corrupt(task, &e))
+    SUBSCRIPTION.check(&item, task)?;
+    let unknown = SUBSCRIPTION.unknown(&item);
+    let mut subscription: Subscription = serde_dynamo::from_item(item).map_err(|e| StoreError::corrupt(task, &e))?;
+    subscription.unknown = unknown;
+    Ok(subscription)
+}
+
+const INTENT: &[&str] = &["period", "attempt", "merchant_uid", "amount", "credit", "carried", "left", "until"];
+const PLAN: &[&str] = &["id", "version", "name", "amount", "tax_free", "interval", "trial_days", "dunning"];
+
+/// What this version knows of a subscription's item.
+const SUBSCRIPTION: Shape = Shape {
+    schema: 1,
+    known: &[
+        "pk",
+        "sk",
+        "schema",
+        "due_shard",
+        "due_at",
+        "next_charge",
+        "id",
+        "version",
+        "status",
+        "customer_id",
+        "customer_uid",
+        "plan",
+        "created_at",
+        "checkout",
+        "windows",
+        "window_opened_at",
+        "payment_method",
+        "anchor",
+        "anchor_period",
+        "period",
+        "attempts",
+        "paid_through",
+        "dunning",
+        "in_flight",
+        "claimed_at",
+        "sends",
+        "doubt",
+        "claims",
+        "cancel_at_period_end",
+        "next_plan",
+        "credit",
+        "carried",
+        "key_deletion",
+        "review",
+        "repair",
+        "ended",
+    ],
+    nested: &[
+        Nested { name: "plan", identity: "version", known: PLAN },
+        Nested { name: "next_plan", identity: "version", known: PLAN },
+        Nested { name: "in_flight", identity: "merchant_uid", known: INTENT },
+        Nested { name: "next_charge", identity: "merchant_uid", known: INTENT },
+        Nested {
+            name: "checkout",
+            identity: "expires_at",
+            known: &["expires_at", "success_url", "cancel_url", "decline", "replaces"],
+        },
+        Nested {
+            name: "payment_method",
+            identity: "window",
+            known: &["window", "imp_uid", "provider", "confirmed_at", "broken", "deleted"],
+        },
+        Nested { name: "dunning", identity: "since", known: &["since", "last_decline", "declines", "retry_at"] },
+        Nested { name: "doubt", identity: "since", known: &["since", "looks", "next_look", "unsent", "refusal"] },
+        Nested { name: "key_deletion", identity: "due_at", known: &["due_at", "tries"] },
+        Nested { name: "review", identity: "since", known: &["since", "reason", "was"] },
+        Nested { name: "repair", identity: "action", known: &["action", "due_at"] },
+        Nested { name: "ended", identity: "at", known: &["at", "reason"] },
+    ],
+};
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::store::unknown::tests::names_all;
+    use crate::subscription::{
+        Checkout, Doubt, Dunning, EndReason, Ended, Interval, KeyDeletion, Plan, Repair, RepairAction, Review, Terms,
+        Unit, Won,
+    };
+
+    /// A subscription that has all that one can have, if never at once.
+    fn full() -> Subscription {
+        let now: Timestamp = "2026-11-23T01:00:00Z".parse().unwrap();
+        let id = SubscriptionId::new(ulid::Ulid::from_parts(1, 2));
+        let terms = Terms {
+            name: "coffee".to_owned(),
+            amount: Won::new(9_900),
+            tax_free: Won::new(1),
+            interval: Interval { unit: Unit::Month, count: 1 },
+            trial_days: 1,
+            dunning: Some(Policy::default().dunning),
+        };
+        let plan = Plan { id: "coffee".parse().unwrap(), version: 1, terms };
+        let checkout = Checkout {
+            expires_at: now,
+            success_url: Some(String::new()),
+            cancel_url: Some(String::new()),
+            decline: Some(String::new()),
+            replaces: Some(1),
+        };
+        let mut s = Subscription::open(id, "c".parse().unwrap(), id.into(), plan.clone(), checkout, now);
+        s.payment_method = Some(PaymentMethod {
+            window: 1,
+            imp_uid: Some("imp_1".parse().unwrap()),
+            provider: Some("chai".to_owned()),
+            confirmed_at: now,
+            broken: true,
+            deleted: true,
+        });
+        let intent = Intent {
+            period: 1,
+            attempt: 1,
+            merchant_uid: crate::subscription::MerchantUid::charge(id, 1, 1),
+            amount: Won::new(1),
+            credit: Won::new(1),
+            carried: Won::new(1),
+            left: Won::new(1),
+            until: now,
+        };
+        (s.anchor, s.anchor_period, s.window_opened_at, s.claimed_at) = (Some(now), 2, Some(now), Some(now));
+        (s.sends, s.credit, s.carried, s.cancel_at_period_end) = (1, Won::new(1), Won::new(1), true);
+        s.dunning = Some(Dunning { retry_at: Some(now), ..Dunning::begin(now) });
+        s.in_flight = Some(intent);
+        s.doubt = Some(Doubt { since: now, looks: 1, next_look: now, unsent: true, refusal: Some(String::new()) });
+        s.next_plan = Some(plan);
+        s.key_deletion = Some(KeyDeletion { due_at: now, tries: 1 });
+        s.review = Some(Review { since: now, reason: String::new(), was: Status::Active });
+        s.repair = Some(Repair { action: RepairAction::Accept, due_at: now });
+        s.ended = Some(Ended { at: now, reason: EndReason::Requested });
+        s
+    }
+
+    #[test]
+    fn all_that_a_subscription_may_have_is_named_so_that_the_rest_is_carried_along() {
+        let full = full();
+        let mut item: Item = serde_dynamo::to_item(&full).unwrap();
+        item.insert("next_charge".to_owned(), serde_dynamo::to_attribute_value(full.in_flight).unwrap());
+        names_all(&SUBSCRIPTION, &item, &["pk", "sk", "schema", "due_shard", "due_at"]);
+    }
 }

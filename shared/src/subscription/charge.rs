@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 use super::Subscription;
 use super::id::{CustomerId, CustomerUid, ImpUid, MerchantUid, PlanId, SubscriptionId};
 use super::refund::RefundIntent;
+use super::unknown::Unknown;
 use super::won::Won;
 
 /// What is about to be charged: stored before I'mport hears of it.
@@ -83,6 +84,9 @@ pub struct Charge {
     /// What it was for. The store fills it in as the charge enters the ledger.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub bill: Option<Bill>,
+    /// What a newer version has written into it.
+    #[serde(skip)]
+    pub unknown: Unknown,
 }
 
 /// What a charge was for, as of the write that settled it: so that whoever tells of a charge needs no second look.
@@ -192,6 +196,7 @@ impl Charge {
             refunded: Won::ZERO,
             refund: None,
             bill: None,
+            unknown: Unknown::default(),
         }
     }
 

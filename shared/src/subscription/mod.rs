@@ -24,6 +24,7 @@ pub mod refund;
 pub mod repair;
 pub mod settle;
 pub mod step;
+pub mod unknown;
 pub mod window;
 pub mod won;
 
@@ -135,6 +136,9 @@ pub struct Subscription {
     /// When the `due` index lists it, as it was read. Every write lists it anew, from [`Subscription::due_at`].
     #[serde(default, rename = "due_at", with = "millisecond::optional", skip_serializing)]
     pub listed_at: Option<Timestamp>,
+    /// What a newer version has written into it.
+    #[serde(skip)]
+    pub unknown: unknown::Unknown,
 }
 
 #[allow(clippy::trivially_copy_pass_by_ref)]
@@ -365,6 +369,7 @@ impl Subscription {
             repair: None,
             ended: None,
             listed_at: None,
+            unknown: unknown::Unknown::default(),
         }
     }
 

@@ -10,6 +10,7 @@ use super::dunning::{DeclineKind, Dunning};
 use super::id::{ImpUid, MerchantUid, Purpose};
 use super::period::days_after;
 use super::step::{Policy, after};
+use super::unknown::Unknown;
 use super::won::Won;
 use super::{Doubt, Status, Subscription};
 
@@ -115,6 +116,7 @@ impl Subscription {
             refunded: Won::ZERO,
             refund: None,
             bill: None,
+            unknown: Unknown::default(),
         };
         match paid_before || self.is_over() {
             true => charge.is_duplicate(now),

@@ -19,6 +19,7 @@ mod sample_shop;
 mod secrets;
 mod seen;
 mod subscribe;
+mod upgrade;
 mod webhook;
 mod webhook_bodies;
 mod webhook_orders;

@@ -10,7 +10,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use aws_lambda_events::sqs::{BatchItemFailure, SqsBatchResponse, SqsEvent, SqsMessage};
-use maedal::billing::{Billing, ImportError, Pace};
+use maedal::billing::{Billing, ImportError, Importing, Pace, Schedules};
 use maedal::import::{Columns, Format, Import, ImportId, Outcome, lines, parse};
 use maedal::queue::{Message, Queue, QueueError, Turn};
 use maedal::store::StoreError;
@@ -34,6 +34,8 @@ pub struct App {
     pub queue: Arc<dyn Queue>,
     /// The bound on calls to I'mport.
     pub pace: Pace,
+    /// What I'mport has scheduled, as it was listed last.
+    pub schedules: Schedules,
     /// How long a turn may take; what is left is the next one's.
     pub budget: Duration,
 }
@@ -165,7 +167,13 @@ async fn read_on(app: &App, import: &mut Import, begun: Instant) -> Result<(), T
             }
             rows.extend(parse(line.text, import.format, import.columns.as_ref()).map(|row| (import.line, row)));
         }
-        let outcomes = app.billing.import_rows(import.id, rows, &app.pace).await?;
+        let (pace, schedules) = (&app.pace, &app.schedules);
+        let importing = Importing { import: import.id, unschedule: import.unschedule, pace, schedules };
+        let outcomes = match app.billing.import_rows(importing, rows).await {
+            Ok(outcomes) => outcomes,
+            Err(error @ ImportError::TooManySchedules) => return fail(app, import, error.to_string()).await,
+            Err(error @ (ImportError::Store(_) | ImportError::Iamport(_))) => return Err(error.into()),
+        };
         let mut refused = Vec::new();
         for (_, outcome) in outcomes {
             import.count(&outcome);

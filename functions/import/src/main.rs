@@ -6,7 +6,7 @@ use std::time::Duration;
 use import::App;
 use lambda_runtime::{Error, LambdaEvent, run, service_fn};
 use maedal::aws::{Aws, install_crypto};
-use maedal::billing::Pace;
+use maedal::billing::{Pace, Schedules};
 use maedal::config;
 use maedal::queue::Sqs;
 use object_store::ObjectStore;
@@ -26,6 +26,7 @@ async fn main() -> Result<(), Error> {
         bucket: bucket(&aws)?,
         queue: Arc::new(Sqs::new(aws.sqs(), config::needed("IMPORT_QUEUE_URL")?)),
         pace: Pace::a_second(config::import_rate()?),
+        schedules: Schedules::default(),
         budget: BUDGET,
     };
     app.billing.warm_up().await;

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use import::{App, handle};
-use maedal::billing::{ImportRequest, Pace};
+use maedal::billing::{ImportRequest, Pace, RowsFrom, Schedules};
 use maedal::import::{Format, Import, ImportId, ImportStatus, Source};
 use maedal::queue::{Message, Turn};
 use object_store::local::LocalFileSystem;
@@ -22,7 +22,14 @@ async fn app(queue: Arc<Sent>, folder: &str) -> Result<App, Error> {
     std::fs::write(folder.join("rows.csv"), "customer_uid,plan,next_charge\na,none,2026-12-01\n")?;
     let bucket = Arc::new(LocalFileSystem::new_with_prefix(folder)?);
     let billing = stack::billing().await?;
-    Ok(App { billing, bucket, queue, pace: Pace::a_second(0), budget: Duration::from_secs(60) })
+    Ok(App {
+        billing,
+        bucket,
+        queue,
+        pace: Pace::a_second(0),
+        schedules: Schedules::default(),
+        budget: Duration::from_secs(60),
+    })
 }
 
 fn message(import: &Import) -> Value {
@@ -54,7 +61,7 @@ async fn a_turn_without_time_writes_its_place_and_asks_for_the_next() -> Result<
     let queue = Arc::new(Sent::default());
     let app = App { budget: Duration::ZERO, ..app(queue.clone(), "turns").await? };
     let text = "{\"customer_uid\":\"a\"}\n".repeat(100);
-    let request = ImportRequest::Rows { format: Format::Jsonl, text };
+    let request = ImportRequest { rows: RowsFrom::Request { format: Format::Jsonl, text }, unschedule: false };
     let mut import = app.billing.begin_import(request, None).await?;
     let mut places = Vec::new();
     while !import.is_over() {
@@ -76,7 +83,8 @@ async fn a_turn_that_fails_comes_again() -> Result<(), Error> {
     let app = app(Arc::default(), "failures").await?;
     stack::monthly_plan(&app.billing, "월간 구독", 0).await?;
     let text = json!({ "customer_uid": "a", "plan": "monthly", "next_charge": "2026-12-01" }).to_string();
-    let import = app.billing.begin_import(ImportRequest::Rows { format: Format::Jsonl, text }, None).await?;
+    let request = ImportRequest { rows: RowsFrom::Request { format: Format::Jsonl, text }, unschedule: false };
+    let import = app.billing.begin_import(request, None).await?;
     let response = handle(&app, serde_json::from_value(message(&import))?).await;
     assert_eq!(response.batch_item_failures[0].item_identifier, "1");
     let running = app.billing.store.import(import.id).await?.unwrap();

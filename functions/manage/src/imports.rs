@@ -4,7 +4,7 @@
 use jiff::Timestamp;
 use lambda_http::http::{HeaderValue, StatusCode, header};
 use lambda_http::{Body, Request, Response};
-use maedal::billing::{ImportRequest, LONGEST_REQUEST};
+use maedal::billing::{ImportRequest, LONGEST_REQUEST, RowsFrom};
 use maedal::import::{Counts, Format, Import, ImportId, ImportStatus, Source};
 use maedal::queue::{Message, Turn};
 use serde::{Deserialize, Serialize};
@@ -25,6 +25,8 @@ struct Asked {
     file: Option<String>,
     #[serde(default)]
     format: Option<Format>,
+    #[serde(default)]
+    unschedule: bool,
 }
 
 /// `GET /v1/imports/{import}`.
@@ -34,6 +36,7 @@ struct View<'a> {
     status: ImportStatus,
     file: Option<&'a str>,
     format: Format,
+    unschedule: bool,
     created_at: Timestamp,
     started_at: Option<Timestamp>,
     finished_at: Option<Timestamp>,
@@ -58,6 +61,7 @@ impl<'a> View<'a> {
                 Source::Request => None,
             },
             format: import.format,
+            unschedule: import.unschedule,
             created_at: import.created_at,
             started_at: import.started_at,
             finished_at: import.finished_at,
@@ -104,19 +108,19 @@ fn asked(request: &Request) -> Result<ImportRequest, Problem> {
     };
     let text = String::from_utf8(input::body(request, LONGEST_REQUEST)?.to_vec())
         .map_err(|_| Problem::new(StatusCode::BAD_REQUEST, "the body is not UTF-8"))?;
-    Ok(ImportRequest::Rows { format, text })
+    Ok(ImportRequest { rows: RowsFrom::Request { format, text }, unschedule: false })
 }
 
 fn asked_in_json(request: &Request) -> Result<ImportRequest, Problem> {
-    let Asked { rows, file, format } = input::json_of(request, LONGEST_REQUEST + AROUND_ROWS)?;
+    let Asked { rows, file, format, unschedule } = input::json_of(request, LONGEST_REQUEST + AROUND_ROWS)?;
     match (rows, file) {
         (Some(rows), None) if format.is_none() => {
             // A row is a line, so that what is refused is named by the row's place, from 1.
             let text = rows.iter().map(|row| format!("{row}\n")).collect();
-            Ok(ImportRequest::Rows { format: Format::Jsonl, text })
+            Ok(ImportRequest { rows: RowsFrom::Request { format: Format::Jsonl, text }, unschedule })
         }
         (Some(_), None) => Err(Problem::invalid("format", "only where a file has it")),
-        (None, Some(key)) => Ok(ImportRequest::File { key, format }),
+        (None, Some(key)) => Ok(ImportRequest { rows: RowsFrom::File { key, format }, unschedule }),
         (Some(_), Some(_)) | (None, None) => Err(Problem::invalid("rows", "either rows or a file")),
     }
 }

@@ -1,20 +1,23 @@
-//! Importing: rows become subscriptions, if I'mport holds their billing keys.
+//! Importing: rows become subscriptions, if I'mport holds their billing keys, and won't charge them by itself.
 //!
 //! Each row is taken in by one transaction whose condition is that nobody has its `customer_uid`. So a row that comes
 //! again, after a crash, in another import or twice in a file, finds what it made: nothing is ever made twice.
+//!
+//! What I'mport has scheduled for a key is withdrawn, where that was asked for, before its row is taken in. *Crash in between*:
+//! nobody charges the key until the row comes again; the other way round, both would.
 
 use std::collections::{BTreeSet, HashMap};
-use std::sync::Mutex;
-use std::sync::PoisonError;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use futures::stream::{self, StreamExt, TryStreamExt};
+use jiff::{SignedDuration, Timestamp};
 use tokio::time::Instant;
 use tracing::info;
 
 use super::open_checkout::{answer, digest_of};
 use super::{Billing, TRIES};
-use crate::iamport::{BillingKey, CallError};
+use crate::iamport::{BillingKey, CallError, SCHEDULES_SPAN, ScheduleStatus};
 use crate::import::{Code, Format, Import, ImportId, Outcome, Parsed, Read, Refusal, RefusedRow, Row, Source};
 use crate::store::{ImportCreated, Origin, StoreError, Taking};
 use crate::subscription::{CustomerUid, InvalidField, Plan, PlanId, Subscription, SubscriptionId};
@@ -28,6 +31,17 @@ const KEYS_A_CALL: usize = 50;
 const NAMES_A_CALL: usize = 6_000;
 /// Rows that are taken in side by side.
 const ABREAST: usize = 16;
+/// How many spans of [`SCHEDULES_SPAN`] ahead pending schedules are looked for: 14 months.
+const SPANS: i32 = 5;
+/// More pending schedules aren't held: with 1,000 in a call, this many are 200 calls.
+const MOST_SCHEDULES: usize = 200_000;
+/// How late I'mport may carry one out.
+const SCHEDULES_LATE: SignedDuration = SignedDuration::from_hours(24);
+/// After so long they are listed anew.
+const SCHEDULES_KEPT: SignedDuration = SignedDuration::from_mins(10);
+/// So many are named in one call, or in one sentence.
+const NAMES_AT_ONCE: usize = 100;
+const NAMES_SHOWN: usize = 3;
 /// The operation that its `Idempotency-Key`s belong to.
 const OPERATION: &str = "import";
 
@@ -36,9 +50,18 @@ pub type Numbered = (u64, Parsed);
 
 /// `POST /v1/imports`.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum ImportRequest {
-    /// Rows that came with the request.
-    Rows {
+pub struct ImportRequest {
+    /// Where the rows are.
+    pub rows: RowsFrom,
+    /// Whether what I'mport has scheduled for their billing keys is withdrawn.
+    pub unschedule: bool,
+}
+
+/// Where the rows of an import are.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum RowsFrom {
+    /// They came with the request.
+    Request {
         /// How they are written.
         format: Format,
         /// The rows.
@@ -76,6 +99,12 @@ pub enum ImportError {
     /// I'mport.
     #[error(transparent)]
     Iamport(#[from] CallError),
+    /// I'mport is going to charge too many keys by itself for us to hold: another try finds the same.
+    #[error(
+        "I'mport has more than {MOST_SCHEDULES} charges scheduled. Withdraw them in the old place (POST \
+         /subscribe/payments/unschedule), then import again"
+    )]
+    TooManySchedules,
 }
 
 /// A bound on the calls to I'mport: so many a second, evenly.
@@ -106,6 +135,30 @@ impl Pace {
     }
 }
 
+/// What I'mport is going to charge by itself, `customer_uid` -> names, as it was listed for an import a while ago.
+#[derive(Debug, Default)]
+pub struct Schedules(tokio::sync::Mutex<Option<Listed>>);
+
+#[derive(Debug)]
+struct Listed {
+    import: ImportId,
+    at: Timestamp,
+    names: Arc<HashMap<String, Vec<String>>>,
+}
+
+/// With what rows are taken in.
+#[derive(Debug, Clone, Copy)]
+pub struct Importing<'a> {
+    /// The import.
+    pub import: ImportId,
+    /// Whether it withdraws what I'mport has scheduled.
+    pub unschedule: bool,
+    /// The bound on calls to I'mport.
+    pub pace: &'a Pace,
+    /// What I'mport has scheduled.
+    pub schedules: &'a Schedules,
+}
+
 /// A row that is as it must be, as far as we know it.
 struct Candidate {
     line: u64,
@@ -130,8 +183,9 @@ impl Billing {
     /// Writes down an import, once for each `Idempotency-Key`. Whoever works on it is told by the caller.
     pub async fn begin_import(&self, request: ImportRequest, key: Option<&str>) -> Result<Import, BeginError> {
         let now = self.now();
-        let (digest, source, format, rows) = match request {
-            ImportRequest::Rows { format, text } => {
+        let ImportRequest { rows, unschedule } = request;
+        let (digest, source, format, rows) = match rows {
+            RowsFrom::Request { format, text } => {
                 if text.len() > LONGEST_REQUEST {
                     let rule = format!("at most {LONGEST_REQUEST} bytes. Put a file into the import bucket instead");
                     return Err(InvalidField::new("rows", rule).into());
@@ -141,7 +195,7 @@ impl Billing {
                 }
                 (digest_of(&(format, &text)), Source::Request, format, Some(text))
             }
-            ImportRequest::File { key, format } => {
+            RowsFrom::File { key, format } => {
                 let plain = !key.is_empty() && key.len() <= LONGEST_FILE && !key.chars().any(char::is_control);
                 let inside = key.split('/').all(|part| !part.is_empty() && part != "." && part != "..");
                 if !plain || !inside {
@@ -155,12 +209,13 @@ impl Billing {
                 (digest_of(&(&key, format)), Source::File(key), written, None)
             }
         };
+        let digest = if unschedule { digest_of(&(digest, "unschedule")) } else { digest };
         if let Some(key) = key
             && let Some(first) = self.store.idempotency(OPERATION, key, now).await?
         {
             return self.begun(&first.answer, &first.digest, &digest).await;
         }
-        let import = Import::new(ImportId::new(self.ids.next(now)), source, format, now);
+        let import = Import { unschedule, ..Import::new(ImportId::new(self.ids.next(now)), source, format, now) };
         let record = key.map(|key| answer(OPERATION, key, &digest, &import.id, now));
         match self.store.create_import(&import, rows.as_deref(), record.as_ref()).await? {
             ImportCreated::New => {
@@ -186,10 +241,10 @@ impl Billing {
     /// by this line is so again.
     pub async fn import_rows(
         &self,
-        import: ImportId,
+        importing: Importing<'_>,
         rows: Vec<Numbered>,
-        pace: &Pace,
     ) -> Result<Vec<(u64, Outcome)>, ImportError> {
+        let Importing { import, pace, .. } = importing;
         let (candidates, mut outcomes) = self.candidates(rows).await?;
 
         // Whoever has a row's customer_uid has it, whatever became of the key since.
@@ -206,14 +261,17 @@ impl Billing {
             }
         }
         let keys = self.keys_of(&new, pace).await?;
+        let scheduled = if keys.is_empty() { Arc::default() } else { self.scheduled(importing).await? };
+        let none = Vec::new();
+        let names = |candidate: &Candidate| scheduled.get(candidate.row.customer_uid.as_str()).unwrap_or(&none);
         let taking = new.into_iter().map(|candidate| {
-            let key = keys.get(&candidate.row.customer_uid);
-            self.take_in(import, candidate, key)
+            let (key, names) = (keys.get(&candidate.row.customer_uid), names(&candidate));
+            self.take_in(importing, candidate, key, names)
         });
         outcomes.extend(stream::iter(taking).buffer_unordered(ABREAST).try_collect::<Vec<_>>().await?);
         for candidate in again {
-            let key = keys.get(&candidate.row.customer_uid);
-            outcomes.push(self.take_in(import, candidate, key).await?);
+            let (key, names) = (keys.get(&candidate.row.customer_uid), names(&candidate));
+            outcomes.push(self.take_in(importing, candidate, key, names).await?);
         }
         outcomes.sort_by_key(|(line, _)| *line);
         Ok(outcomes)
@@ -292,12 +350,98 @@ impl Billing {
         Ok(keys)
     }
 
+    /// What I'mport is going to charge by itself. Listed once for many rows, and anew for each import.
+    async fn scheduled(
+        &self,
+        Importing { import, pace, schedules: Schedules(kept), .. }: Importing<'_>,
+    ) -> Result<Arc<HashMap<String, Vec<String>>>, ImportError> {
+        let now = self.now();
+        let mut kept = kept.lock().await;
+        let fresh = |listed: &&Listed| listed.import == import && now.duration_since(listed.at) < SCHEDULES_KEPT;
+        if let Some(listed) = kept.as_ref().filter(fresh) {
+            return Ok(listed.names.clone());
+        }
+        let (mut names, mut count) = (HashMap::<String, Vec<String>>::new(), 0);
+        for span in 0..SPANS {
+            let from = now.saturating_add(SCHEDULES_SPAN * span).unwrap_or(now);
+            let to = from.saturating_add(SCHEDULES_SPAN).unwrap_or(from);
+            // What is late by a while waits still.
+            let from = if span == 0 { from.saturating_sub(SCHEDULES_LATE).unwrap_or(from) } else { from };
+            for page in 1.. {
+                pace.turn().await;
+                let listed = self.iamport.pending_schedules((from, to), page).await?;
+                count += listed.schedules.len();
+                if count > MOST_SCHEDULES {
+                    return Err(ImportError::TooManySchedules);
+                }
+                for schedule in listed.schedules {
+                    if let Some(uid) = schedule.customer_uid {
+                        names.entry(uid).or_default().push(schedule.merchant_uid);
+                    }
+                }
+                if !listed.more {
+                    break;
+                }
+            }
+        }
+        let names = Arc::new(names);
+        *kept = Some(Listed { import, at: now, names: names.clone() });
+        Ok(names)
+    }
+
+    /// Sees to it that I'mport charges a key no more by itself, or says why the row is refused. `names` are the charges that it
+    /// had scheduled a while ago.
+    async fn end_schedules(
+        &self,
+        Importing { unschedule, pace, .. }: Importing<'_>,
+        uid: &CustomerUid,
+        names: &[String],
+    ) -> Result<Option<Refusal>, CallError> {
+        let mut left: BTreeSet<&str> = names.iter().map(String::as_str).collect();
+        if unschedule {
+            for some in names.chunks(NAMES_AT_ONCE) {
+                pace.turn().await;
+                for revoked in self.iamport.unschedule(uid, some).await? {
+                    if revoked.schedule_status == Some(ScheduleStatus::Revoked) {
+                        left.remove(revoked.merchant_uid.as_str());
+                    }
+                }
+            }
+        }
+        // It may have been withdrawn before, or carried out meanwhile: each says so itself.
+        let (mut waiting, mut charged) = (Vec::new(), Vec::new());
+        for name in left {
+            pace.turn().await;
+            match self.iamport.schedule(name).await?.map(|schedule| schedule.schedule_status) {
+                None | Some(Some(ScheduleStatus::Revoked)) => (),
+                Some(Some(ScheduleStatus::Executed)) => charged.push(name),
+                Some(Some(ScheduleStatus::Scheduled | ScheduleStatus::Other) | None) => waiting.push(name),
+            }
+        }
+        let detail = match (waiting.is_empty(), charged.is_empty()) {
+            (true, true) => return Ok(None),
+            (false, _) => format!(
+                "I'mport is going to charge this billing key by itself: {}. Withdraw that in the old place, or import with \
+                 \"unschedule\": true",
+                shown(&waiting)
+            ),
+            (true, false) => format!(
+                "I'mport has just charged this billing key by itself: {}. See that next_charge is right still, and import \
+                 the row again",
+                shown(&charged)
+            ),
+        };
+        Ok(Some(Refusal { field: Some("customer_uid".to_owned()), ..Refusal::new(Code::Scheduled, detail) }))
+    }
+
     async fn take_in(
         &self,
-        import: ImportId,
+        importing: Importing<'_>,
         mut candidate: Candidate,
         key: Option<&BillingKey>,
+        scheduled: &[String],
     ) -> Result<(u64, Outcome), ImportError> {
+        let import = importing.import;
         let Some(key) = key else {
             let refusal = Refusal::new(Code::NoBillingKey, "I'mport has no billing key for this customer_uid");
             return Ok(candidate.refused(refusal));
@@ -313,6 +457,9 @@ impl Billing {
         }
         if let Some(method) = &mut candidate.subscription.payment_method {
             method.provider = provider;
+        }
+        if let Some(refusal) = self.end_schedules(importing, &candidate.row.customer_uid, scheduled).await? {
+            return Ok(candidate.refused(refusal));
         }
         let origin = Origin { import, line: candidate.line, row: candidate.row.digest() };
         for _ in 0..TRIES {
@@ -338,6 +485,13 @@ fn whose(import: ImportId, candidate: &Candidate, origin: Option<&Origin>) -> (u
             ..Refusal::new(Code::CustomerUidTaken, "customer_uid: another subscription has it")
         }),
     }
+}
+
+/// Some names, and how many more there are.
+fn shown(names: &[&str]) -> String {
+    let more = names.len().saturating_sub(NAMES_SHOWN);
+    let some = names.iter().take(NAMES_SHOWN).copied().collect::<Vec<_>>().join(", ");
+    if more == 0 { some } else { format!("{some} and {more} more") }
 }
 
 /// As many at a time as one call may ask for.

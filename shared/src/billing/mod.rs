@@ -38,7 +38,9 @@ pub use confirm::{Confirmation, Refusal, WINDOW_AMOUNT};
 pub use dispatch::{Dispatched, dispatch};
 pub use erase::Erased;
 pub use hear::{HearError, Heard};
-pub use import::{BeginError, ImportError, ImportRequest, LONGEST_REQUEST, Numbered, Pace};
+pub use import::{
+    BeginError, ImportError, ImportRequest, Importing, LONGEST_REQUEST, Numbered, Pace, RowsFrom, Schedules,
+};
 pub use my_page::Pressed;
 pub use open_checkout::{CheckoutRequest, OpenError, Opened, Session};
 pub use open_window::{Window, WindowError, WindowRequest};

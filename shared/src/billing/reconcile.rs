@@ -5,10 +5,13 @@
 //! Both books are cut at the same place, I'mport's own time of the payment. Its list is one of *present* states: a payment
 //! that was given back is listed where it was given back, and is looked up where it was paid.
 //!
+//! I'mport's list is of the whole account. What is none of ours is read over, unless it was charged by the billing key of a
+//! subscription of ours: the same buyer pays another system, most often a schedule of I'mport's own that was left over.
+//!
 //! A difference is a hint like any other: it is read again, consistently, before anything follows from it. So a run may come
 //! twice, overlap another, or die anywhere: the next one compares the same and finds nothing left to do.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeSet, HashMap, HashSet};
 use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp, ToSpan};
@@ -23,7 +26,9 @@ use crate::metrics::{self, Metric};
 use crate::queue::Hint;
 use crate::store::{Compared, Found, Run, StoreError};
 use crate::subscription::period::in_seoul;
-use crate::subscription::{Charge, Finding, FindingKind, ImpUid, MerchantUid, Purpose, Side, Subscription, Won};
+use crate::subscription::{
+    Charge, CustomerUid, Finding, FindingKind, ImpUid, MerchantUid, PaymentName, Purpose, Side, Subscription, Won,
+};
 
 /// How many days before the one that is new are compared again: for what was given back, or paid, or shown late.
 const OVERLAP_DAYS: i64 = 2;
@@ -35,6 +40,8 @@ const MOST_AT_ONCE: usize = 20_000;
 /// the credentials are another account's. Nobody is handed to a person for that.
 const MOST_MISSING: usize = 10;
 const FEW: usize = 3;
+/// So many `customer_uid`s are read at once.
+const UIDS_A_READ: usize = 100;
 
 /// From when until before when.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -60,6 +67,35 @@ pub struct Reconciled {
     pub implausible: usize,
     /// Where it goes on; none where it is done.
     pub next: Option<Timestamp>,
+}
+
+/// What I'mport lists of a span, as far as it may concern us.
+#[derive(Default)]
+struct Theirs {
+    /// By names as we make them.
+    ours: Vec<(MerchantUid, IamportPayment)>,
+    /// By a billing key, under other names.
+    foreign: Vec<IamportPayment>,
+}
+
+impl Theirs {
+    fn add(&mut self, payment: IamportPayment) {
+        match payment.merchant_uid.parse() {
+            Ok(name) => self.ours.push((name, payment)),
+            Err(_) if by_some_key(&payment) => self.foreign.push(payment),
+            // The merchant's other orders are none of ours.
+            Err(_) => (),
+        }
+    }
+}
+
+/// Whether some billing key was charged, whoever did that.
+fn by_some_key(payment: &IamportPayment) -> bool {
+    let charged = match &payment.customer_uid_usage {
+        Some(Usage::Payment | Usage::Scheduled) => true,
+        Some(Usage::Issue | Usage::Other(_)) | None => false,
+    };
+    charged && payment.customer_uid.is_some() && payment.stands()
 }
 
 /// What came of looking after one difference.
@@ -125,7 +161,10 @@ impl Billing {
         let mut open = vec![day];
         while let Some(part) = open.pop() {
             match self.listed(part).await? {
-                Some(theirs) => Box::pin(self.compare(part, theirs, total)).await?,
+                Some(Theirs { ours, foreign }) => {
+                    Box::pin(self.compare(part, ours, total)).await?;
+                    self.look_at_foreign(&foreign, total).await?;
+                }
                 None => {
                     let half = part.to.duration_since(part.from) / 2;
                     let middle = part.from.saturating_add(SignedDuration::from_secs(half.as_secs())).unwrap_or(part.to);
@@ -143,9 +182,9 @@ impl Billing {
         Ok(())
     }
 
-    /// What I'mport lists of `part`, of ours, the oldest first; none where that is too much at once.
-    async fn listed(&self, part: Span) -> Result<Option<Vec<(MerchantUid, IamportPayment)>>, CallError> {
-        let mut all = Vec::new();
+    /// What I'mport lists of `part`, the oldest first; none where that is too much at once.
+    async fn listed(&self, part: Span) -> Result<Option<Theirs>, CallError> {
+        let mut all = Theirs::default();
         // In this order: what is given back meanwhile is in both rather than in neither.
         for status in [Listed::Paid, Listed::Cancelled] {
             for page in 1.. {
@@ -156,9 +195,7 @@ impl Billing {
                 if listed.total > MOST_AT_ONCE && can_be_cut {
                     return Ok(None);
                 }
-                // The merchant's other orders are none of ours.
-                let ours = |payment: IamportPayment| Some((payment.merchant_uid.parse().ok()?, payment));
-                all.extend(listed.payments.into_iter().filter_map(ours));
+                listed.payments.into_iter().for_each(|payment| all.add(payment));
                 if page * LISTED >= listed.total {
                     break;
                 }
@@ -216,6 +253,45 @@ impl Billing {
         Ok(())
     }
 
+    /// Payments under names that aren't ours, by billing keys: are the keys subscriptions' of ours?
+    async fn look_at_foreign(&self, foreign: &[IamportPayment], total: &mut Reconciled) -> Result<(), StoreError> {
+        for some in foreign.chunks(UIDS_A_READ) {
+            let uid = |payment: &IamportPayment| payment.customer_uid.clone()?.parse::<CustomerUid>().ok();
+            let uids: BTreeSet<CustomerUid> = some.iter().filter_map(uid).collect();
+            let whose = self.store.of_customer_uids(&Vec::from_iter(&uids)).await?;
+            for payment in some {
+                let subscription = uid(payment).and_then(|uid| whose.get(&uid));
+                let (Some(subscription), Ok(imp_uid)) = (subscription, payment.imp_uid.parse()) else { continue };
+                // Before it was brought here, the key was charged where it came from.
+                if payment.paid_at().is_some_and(|paid_at| paid_at >= subscription.created_at) {
+                    total.count(&self.find(self.foreign_charge(subscription, imp_uid, payment)).await?);
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn foreign_charge(&self, subscription: &Subscription, imp_uid: ImpUid, payment: &IamportPayment) -> Finding {
+        let name = &payment.merchant_uid;
+        let by = match payment.customer_uid_usage {
+            Some(Usage::Scheduled) => "by a schedule of I'mport's own",
+            Some(Usage::Payment | Usage::Issue | Usage::Other(_)) | None => "by another system with I'mport's key",
+        };
+        let detail = format!("{name} ({imp_uid}) was charged to the billing key of this subscription, {by}");
+        let there = Side { amount: payment.amount().unwrap_or(Won::ZERO), refunded: payment.cancel_amount() };
+        Finding {
+            subscription: subscription.id,
+            merchant_uid: PaymentName::Foreign(name.clone()),
+            imp_uid,
+            kind: FindingKind::ForeignCharge,
+            detail,
+            here: None,
+            there: Some(there),
+            found_at: self.now(),
+            closed: None,
+        }
+    }
+
     /// The ledger has a payment that I'mport doesn't.
     async fn missing_there(&self, ours: &Compared) -> Result<Followed, StoreError> {
         // Read again: the index may be behind.
@@ -224,7 +300,7 @@ impl Billing {
         let detail = format!("{} ({}) is paid here, and not at I'mport", charge.merchant_uid, payment.imp_uid);
         let finding = Finding {
             subscription: charge.subscription,
-            merchant_uid: charge.merchant_uid,
+            merchant_uid: charge.merchant_uid.into(),
             imp_uid: payment.imp_uid.clone(),
             kind: FindingKind::UnknownThere,
             detail,
@@ -365,7 +441,7 @@ impl Billing {
         let (subscription, found_at) = (name.subscription, self.now());
         Finding {
             subscription,
-            merchant_uid: name,
+            merchant_uid: name.into(),
             imp_uid,
             kind,
             detail,

@@ -144,13 +144,17 @@ impl Billing {
             }
         }
         for finding in open.into_iter().filter(|finding| !done.contains(finding.imp_uid.as_str())) {
-            draft.use_up(finding.merchant_uid);
+            if let Some(name) = finding.merchant_uid.ours() {
+                draft.use_up(name);
+            }
             let lost = finding.kind == FindingKind::Differs && draft.charge(&finding.imp_uid).is_none();
             match (action, lost) {
                 (RepairAction::Accept | RepairAction::Refund, true) => {
-                    if let Some(payment) = self.iamport.payment(&finding.imp_uid).await? {
+                    if let (Some(name), Some(payment)) =
+                        (finding.merchant_uid.ours(), self.iamport.payment(&finding.imp_uid).await?)
+                    {
                         let buys = action == RepairAction::Accept;
-                        draft.record(finding.merchant_uid, payment, buys, now);
+                        draft.record(name, payment, buys, now);
                     }
                 }
                 (RepairAction::Accept | RepairAction::Refund, false) => draft.take_over(&finding, action, now),
@@ -284,7 +288,7 @@ impl Draft {
                 charge.status = ChargeStatus::Declined { reason, imp_uid: Some(imp_uid) };
                 charge.refund = None;
             }
-            (FindingKind::UnknownCharge | FindingKind::UnknownSubscription, _)
+            (FindingKind::UnknownCharge | FindingKind::ForeignCharge | FindingKind::UnknownSubscription, _)
             | (FindingKind::Differs | FindingKind::RefundDiffers, None) => (),
         }
     }
@@ -309,7 +313,7 @@ fn closed(name: MerchantUid, payment: &IamportPayment, action: RepairAction, now
     let amount = payment.amount().unwrap_or(Won::ZERO);
     Some(Finding {
         subscription: name.subscription,
-        merchant_uid: name,
+        merchant_uid: name.into(),
         imp_uid: payment.imp_uid.parse().ok()?,
         kind: FindingKind::Differs,
         detail: format!("{name} ({}) isn't what was meant", payment.imp_uid),

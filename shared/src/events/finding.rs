@@ -5,15 +5,15 @@ use serde::Serialize;
 
 use super::subscription::SubscriptionFacts;
 use super::{DomainEvent, Kind};
-use crate::subscription::{Finding, FindingKind, ImpUid, MerchantUid, Side};
+use crate::subscription::{Finding, FindingKind, ImpUid, PaymentName, Side};
 
 /// What an event tells of a finding: both sides, each left out where it has nothing.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct FindingFacts {
     /// What differs.
     pub kind: FindingKind,
-    /// Our name for the payment.
-    pub merchant_uid: MerchantUid,
+    /// What the payment is called.
+    pub merchant_uid: PaymentName,
     /// I'mport's name for it.
     pub imp_uid: ImpUid,
     /// In words for the operator.
@@ -28,8 +28,13 @@ pub struct FindingFacts {
 
 /// A finding is made once, so it has no version.
 pub(super) fn event(finding: &Finding, written_at: Timestamp) -> DomainEvent {
+    let named = match &finding.merchant_uid {
+        PaymentName::Ours(name) => name.to_string(),
+        // What others write into a name is no part of an id.
+        PaymentName::Foreign(_) => finding.subscription.to_string(),
+    };
     DomainEvent {
-        id: format!("{}-{}-differs", finding.merchant_uid, finding.imp_uid),
+        id: format!("{named}-{}-differs", finding.imp_uid),
         kind: Kind::BooksDiffer,
         version: 0,
         occurred_at: written_at,
@@ -38,7 +43,7 @@ pub(super) fn event(finding: &Finding, written_at: Timestamp) -> DomainEvent {
         refund: None,
         finding: Some(FindingFacts {
             kind: finding.kind,
-            merchant_uid: finding.merchant_uid,
+            merchant_uid: finding.merchant_uid.clone(),
             imp_uid: finding.imp_uid.clone(),
             detail: finding.detail.clone(),
             here: finding.here,

@@ -306,7 +306,7 @@ fn a_finding_is_told_when_it_is_made() {
     let merchant_uid = MerchantUid::charge(opened().id, 2, 1);
     let finding = Finding {
         subscription: merchant_uid.subscription,
-        merchant_uid,
+        merchant_uid: merchant_uid.into(),
         imp_uid: "imp_000000000011".parse().unwrap(),
         kind: FindingKind::Differs,
         detail: "the amount is 100 at I'mport".into(),

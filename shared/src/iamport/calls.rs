@@ -199,11 +199,20 @@ impl Iamport {
         })
     }
 
-    async fn get<T: DeserializeOwned>(&self, path: &str) -> Result<Answer<T>, CallError> {
+    pub(super) async fn get<T: DeserializeOwned>(&self, path: &str) -> Result<Answer<T>, CallError> {
         self.call(Method::GET, path, Bytes::new(), LOOKUP_TIMEOUT).await
     }
 
-    async fn post<T: DeserializeOwned>(&self, path: &str, body: &impl Serialize) -> Result<Answer<T>, CallError> {
+    /// As [`Iamport::get`], of what may take longer.
+    pub(super) async fn list<T: DeserializeOwned>(&self, path: &str) -> Result<Answer<T>, CallError> {
+        self.call(Method::GET, path, Bytes::new(), LIST_TIMEOUT).await
+    }
+
+    pub(super) async fn post<T: DeserializeOwned>(
+        &self,
+        path: &str,
+        body: &impl Serialize,
+    ) -> Result<Answer<T>, CallError> {
         let body = serde_json::to_vec(body).map_err(|e| CallError::Nonsense(e.to_string()))?;
         self.call(Method::POST, path, body.into(), CHARGE_TIMEOUT).await
     }
@@ -259,7 +268,7 @@ impl Iamport {
 }
 
 /// A lookup's answer. A refusal is no answer to 'is there one', so nothing may be concluded from it.
-fn found<T>(answer: Answer<T>) -> Result<Option<T>, CallError> {
+pub(super) fn found<T>(answer: Answer<T>) -> Result<Option<T>, CallError> {
     match answer {
         Answer::Done(thing) => Ok(Some(thing)),
         Answer::NotFound { .. } => Ok(None),
@@ -268,6 +277,6 @@ fn found<T>(answer: Answer<T>) -> Result<Option<T>, CallError> {
 }
 
 /// Percent-encodes all but letters, digits and a few marks, for a path or a query.
-fn encode(s: &str) -> String {
+pub(super) fn encode(s: &str) -> String {
     form_urlencoded::byte_serialize(s.as_bytes()).collect::<String>().replace('+', "%20")
 }

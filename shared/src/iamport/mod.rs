@@ -8,6 +8,7 @@ mod answer;
 mod brake;
 mod calls;
 mod payment;
+mod schedule;
 mod token;
 mod transport;
 mod vault;
@@ -19,6 +20,7 @@ pub use answer::{Answer, CallError};
 pub use brake::Brake;
 pub use calls::{Again, BillingKey, Cancel, LISTED, Listed, PaymentPage};
 pub use payment::{Cancellation, IamportPayment, PaymentStatus, Usage};
+pub use schedule::{SCHEDULES_SPAN, Schedule, SchedulePage, ScheduleStatus};
 pub use transport::{Https, Sending, Transport, TransportError};
 pub use vault::{Credentials, NoVault, Opening, Vault, VaultError};
 

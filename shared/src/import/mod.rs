@@ -120,6 +120,9 @@ pub struct Import {
     pub source: Source,
     /// How they are written.
     pub format: Format,
+    /// Whether charges that I'mport has scheduled for the rows' billing keys are withdrawn there. Else such a row is refused.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub unschedule: bool,
     /// The columns, once the first line was read.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub columns: Option<Columns>,
@@ -158,6 +161,7 @@ impl Import {
             status: ImportStatus::Waiting,
             source,
             format,
+            unschedule: false,
             columns: None,
             size: None,
             etag: None,

@@ -149,6 +149,8 @@ pub enum Code {
     NoBillingKey,
     /// The billing key is of another gateway.
     OtherGateway,
+    /// I'mport is going to charge the billing key by itself.
+    Scheduled,
     /// Another subscription has this `customer_uid`.
     CustomerUidTaken,
     /// It was past due, in doubt or in review where it comes from.

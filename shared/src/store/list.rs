@@ -8,7 +8,7 @@ use aws_sdk_dynamodb::types::{KeysAndAttributes, ReturnConsumedCapacity};
 use super::subscriptions::from_item;
 use super::table::{CUSTOMER_INDEX, STATE_INDEX};
 use super::{Item, Key, Store, StoreError, s};
-use crate::subscription::{CustomerId, Status, Subscription, SubscriptionId};
+use crate::subscription::{CustomerId, CustomerUid, Status, Subscription, SubscriptionId};
 
 /// The most subscriptions on a page.
 pub const MOST_LISTED: u8 = 100;
@@ -82,6 +82,19 @@ impl Store {
         let keys = ids.iter().map(|id| Key::subscription(*id).item()).collect();
         let found = self.items(keys, TASK).await?.into_iter().map(|item| from_item(item, TASK));
         found.map(|found| found.map(|found| (found.id, found))).collect()
+    }
+
+    /// Up to a hundred `customer_uid`s: the subscriptions of those that have one.
+    pub async fn of_customer_uids(
+        &self,
+        uids: &[&CustomerUid],
+    ) -> Result<HashMap<CustomerUid, Subscription>, StoreError> {
+        const TASK: &str = "read whose customer_uids are";
+        let keys = uids.iter().map(|uid| Key::customer_uid(uid).item()).collect();
+        let owner = |item: &Item| item.get("subscription").and_then(|id| id.as_s().ok()).and_then(|id| id.parse().ok());
+        let ids: Vec<SubscriptionId> = self.items(keys, TASK).await?.iter().filter_map(owner).collect();
+        let found = if ids.is_empty() { HashMap::new() } else { self.subscriptions(&ids).await? };
+        Ok(found.into_values().map(|found| (found.customer_uid.clone(), found)).collect())
     }
 
     /// Up to a hundred items by key, those that are there.

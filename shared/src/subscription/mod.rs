@@ -37,7 +37,7 @@ pub use buyer::BuyerAction;
 pub use charge::{Bill, Charge, ChargeStatus, Intent};
 pub use command::{Command, Facts, Reason, RefundPart, Refused, When};
 pub use dunning::{AfterDunning, DeclineKind, DeclineRules, Dunning, DunningPolicy};
-pub use finding::{Finding, FindingKind, Side};
+pub use finding::{Finding, FindingKind, PaymentName, Side};
 pub use id::{CustomerId, CustomerUid, ImpUid, InvalidId, MerchantUid, PlanId, Purpose, SubscriptionId};
 pub use period::{Interval, Unit};
 pub use plan::{InvalidField, Plan, Terms};

@@ -13,7 +13,7 @@ use dynoxide::actions::create_table::StreamSpecification;
 use dynoxide::actions::update_table::UpdateTableRequest;
 use jiff::Timestamp;
 use maedal::aws::Aws;
-use maedal::billing::{Billing, Dispatched, Pace};
+use maedal::billing::{Billing, Dispatched, Pace, Schedules};
 use maedal::clock::{Clock, TestClock};
 use maedal::config::{Channel, Site};
 use maedal::events::DomainEvent;
@@ -278,6 +278,7 @@ impl Stack {
                 queue: imports.clone(),
                 // The simulator takes any number of calls.
                 pace: Pace::a_second(0),
+                schedules: Schedules::default(),
                 budget: Duration::from_secs(90),
             },
             imports,

@@ -13,6 +13,9 @@ use crate::{
     simulator::{Happening, Simulator},
 };
 
+/// Of schedules one call lists three months at most (PortOne V1 OpenAPI).
+const LONGEST_SPAN: i64 = 92 * 24 * 3_600;
+
 /// A charge that I'mport makes by itself at a given time.
 #[derive(Clone, Debug)]
 pub struct Schedule {
@@ -144,6 +147,9 @@ impl Simulator {
     pub(crate) fn schedules(&self, params: &Params) -> Result<Envelope, Envelope> {
         let from: i64 = params.required_whole("schedule_from")?;
         let to: i64 = params.required_whole("schedule_to")?;
+        if from > to || to - from > LONGEST_SPAN {
+            return Err(Envelope::bad_request("조회 기간은 최대 3개월입니다."));
+        }
         let status = params.text("schedule_status");
         let all =
             self.books.schedules.values().filter(|schedule| (from..to).contains(&schedule.schedule_at.as_second()));

@@ -6,9 +6,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use http::Method;
+use jiff::SignedDuration;
 use journeys::fate::{Blow, Fate};
 use journeys::{World, seoul};
-use maedal::billing::{Billing, Pace};
+use maedal::billing::{Billing, Pace, Schedules};
 use maedal::clock::Clock;
 use maedal::store::ListBy;
 use maedal::subscription::{Status, Subscription};
@@ -83,7 +84,7 @@ async fn find(world: &World, customer_id: &str) -> Vec<Subscription> {
 /// `import` on the stack's table, bucket and queue.
 fn app(world: &World, billing: Arc<Billing>, budget: Duration) -> import::App {
     let (bucket, queue) = (world.stack.import.bucket.clone(), world.stack.imports.clone());
-    import::App { billing, bucket, queue, pace: Pace::a_second(0), budget }
+    import::App { billing, bucket, queue, pace: Pace::a_second(0), schedules: Schedules::default(), budget }
 }
 
 /// One turn by `app`, which may die in it; then its message comes into sight again. Whether there was one.
@@ -366,4 +367,103 @@ async fn a_file_is_imported_once_by_workers_that_die() {
     made.sort();
     assert_eq!(made, Vec::from_iter(good), "each once");
     println!("{rows} rows, {} refused, {turns} turns, {deaths} deaths: {took:?}", refused.len());
+}
+
+/// The old place has I'mport charge a key by itself, at a time.
+fn schedule(world: &World, uid: &str, name: &str, at: &str) {
+    let order = json!({ "merchant_uid": name, "schedule_at": seoul(at).as_second(), "amount": 9_900, "name": "커피" });
+    let answer =
+        at_iamport(world, "/subscribe/payments/schedule", &json!({ "customer_uid": uid, "schedules": [order] }));
+    assert_eq!(answer["code"], 0, "{answer}");
+}
+
+/// A call of the old place's.
+fn at_iamport(world: &World, path: &str, body: &Value) -> Value {
+    let now = world.stack.clock.now();
+    let call = |path: &str, token: &str, body: &Value| {
+        let request = http::Request::post(path).header("authorization", token);
+        let request = request.header("content-type", "application/json").body(body.to_string().into()).unwrap();
+        let answer = world.stack.iamport().handle(&request, now).answer().unwrap();
+        serde_json::from_slice::<Value>(answer.body()).unwrap()
+    };
+    let keys = json!({ "imp_key": "simulated_key", "imp_secret": "simulated_secret" });
+    let token = call("/users/getToken", "", &keys)["response"]["access_token"].as_str().unwrap().to_owned();
+    call(path, &token, body)
+}
+
+fn rows_of(uids: &[&str]) -> Value {
+    let row = |uid: &&str| json!({ "customer_uid": uid, "plan": "coffee", "next_charge": "2026-12-23" });
+    uids.iter().map(row).collect()
+}
+
+#[tokio::test]
+async fn a_key_that_imports_api_is_to_charge_by_itself_is_refused_until_that_is_withdrawn() {
+    let world = World::new().await;
+    keys(&world, ["a", "b", "c"]);
+    schedule(&world, "a", "old-a-12", "2026-12-23T10:00");
+    // Yearly: next November.
+    schedule(&world, "b", "old-b-27", "2027-11-20T10:00");
+    let import = begin(&world, &json!({ "rows": rows_of(&["a", "b", "c"]) })).await;
+    world.stack.turn().await.unwrap();
+    let (done, refused) = shown(&world, &import).await;
+    assert_eq!(
+        (counts(&done), &refused[..]),
+        ([1, 0, 0, 2], &["1 scheduled".to_owned(), "2 scheduled".to_owned()][..])
+    );
+    let page = world.read(&format!("/v1/imports/{import}/refused")).await.body;
+    let detail = page["rows"][0]["detail"].as_str().unwrap();
+    assert!(detail.contains("old-a-12") && detail.contains("unschedule"), "{detail}");
+    // The old place withdraws it.
+    let withdrawn = json!({ "customer_uid": "a", "merchant_uid": ["old-a-12"] });
+    assert_eq!(at_iamport(&world, "/subscribe/payments/unschedule", &withdrawn)["code"], 0);
+    let import = begin(&world, &json!({ "rows": rows_of(&["a"]) })).await;
+    world.stack.turn().await.unwrap();
+    assert_eq!(counts(&shown(&world, &import).await.0), [1, 0, 0, 0]);
+}
+
+#[tokio::test]
+async fn what_is_scheduled_is_withdrawn_where_the_import_says_so_and_nothing_else_is() {
+    let world = World::new().await;
+    keys(&world, ["a", "b", "other", "x"]);
+    schedule(&world, "a", "old-a-12", "2026-12-23T10:00");
+    schedule(&world, "a", "old-a-01", "2027-01-23T10:00");
+    schedule(&world, "other", "old-other", "2026-12-23T10:00");
+    schedule(&world, "x", "old-x", "2026-12-23T10:00");
+    let mut rows = rows_of(&["a", "b", "x"]);
+    // A row that isn't taken changes nothing at I'mport.
+    rows[2]["pg"] = json!("kakaopay");
+    let import = begin(&world, &json!({ "rows": rows, "unschedule": true })).await;
+    world.stack.turn().await.unwrap();
+    let (done, refused) = shown(&world, &import).await;
+    assert_eq!((counts(&done), refused), ([2, 0, 0, 1], vec!["3 other_gateway".to_owned()]));
+    assert_eq!(done["unschedule"], true);
+    world.live_until(seoul("2027-01-25T12:00")).await;
+    let by_schedule: BTreeSet<String> = {
+        let iamport = world.stack.iamport();
+        let old = iamport.books().payments().iter().map(|payment| payment.order.merchant_uid.clone());
+        old.filter(|name| name.starts_with("old-")).collect()
+    };
+    assert_eq!(by_schedule, ["old-other".to_owned(), "old-x".to_owned()].into());
+    let [a] = &find(&world, "a").await[..] else { panic!("one subscription") };
+    assert_eq!(world.outcomes(a.id).await, ["paid", "paid"], "here, once a month");
+}
+
+/// The worker dies after what was scheduled is withdrawn, before the row is taken in; the answer to the withdrawal is lost.
+#[tokio::test]
+async fn a_withdrawal_that_was_cut_off_is_taken_up_again() {
+    for fault in [Fault::CutAfterEffect, Fault::ErrorBeforeEffect(503)] {
+        let world = World::new().await;
+        keys(&world, ["a"]);
+        schedule(&world, "a", "old-a-12", "2026-12-23T10:00");
+        let import = begin(&world, &json!({ "rows": rows_of(&["a"]), "unschedule": true })).await;
+        // The lists of pending schedules come before it.
+        world.fault(Rule::always(fault).on(Call::Schedule).customer_uid("a"));
+        world.stack.turn().await.unwrap();
+        assert_eq!(counts(&shown(&world, &import).await.0), [0, 0, 0, 0]);
+        world.no_faults();
+        world.after(SignedDuration::from_mins(10)).await;
+        assert_eq!(counts(&shown(&world, &import).await.0), [1, 0, 0, 0]);
+        world.live_until(seoul("2026-12-24T12:00")).await;
+        assert_eq!(world.payments(), 1);
+    }
 }

@@ -281,6 +281,63 @@ async fn what_was_not_paid_by_its_own_billing_key_buys_nothing() {
     assert_eq!(differences(&world).await, [FindingKind::UnknownCharge; 3]);
 }
 
+/// I'mport's own schedule, left over from the old place, charges the same key for the same month: who notices?
+#[tokio::test]
+async fn a_left_over_schedule_of_the_same_key_is_noticed() {
+    let world = World::new().await;
+    let id = world.subscribed("coffee").await;
+    let now = world.stack.clock.now();
+    let token = token(&world, now);
+    let at = seoul("2026-12-23T10:00").as_second();
+    let order = json!({ "merchant_uid": "old-shop-2026-12", "schedule_at": at, "amount": 9_900, "name": "매달 커피" });
+    let scheduled = json!({ "customer_uid": id.to_string(), "schedules": [order] });
+    assert_eq!(
+        call(&world, now, "/subscribe/payments/schedule", &token, &scheduled)[0]["schedule_status"],
+        "scheduled"
+    );
+    world.live_until(seoul("2026-12-27T12:00")).await;
+    let december =
+        world.stack.iamport().books().payments().iter().filter(|p| p.was_charged() && p.balance() > 0).count();
+    assert_eq!(december, 3, "one in November, two in December");
+    let kinds: Vec<_> = world.stack.events().await.into_iter().map(|event| event.kind.word()).collect();
+    assert_eq!(kinds.iter().filter(|kind| **kind == "books.differ").count(), 1, "told once: {kinds:?}");
+    let finding = world.stack.billing.store.findings(id).await.unwrap().remove(0);
+    assert_eq!((finding.kind, finding.merchant_uid.ours()), (FindingKind::ForeignCharge, None));
+    assert_eq!(finding.merchant_uid.to_string(), "old-shop-2026-12");
+    assert_eq!(finding.there.unwrap().amount, Won::new(9_900));
+    assert_eq!(world.subscription(id).await.status, Status::Active, "what is owed here is charged");
+}
+
+/// Another system of the merchant's charges buyers, too: of those that subscribe here it is told, unless all went back, or it was
+/// before they came.
+#[tokio::test]
+async fn what_others_charge_to_a_key_of_ours_is_told_and_the_rest_is_read_over() {
+    let world = World::new().await;
+    let before = world.stack.clock.now();
+    for uid in ["member-1", "member-2"] {
+        world.stack.iamport().seed_key(uid, before);
+        order(&world, before, &token(&world, before), uid, &format!("{uid}-before"));
+    }
+    world.after(SignedDuration::from_hours(1)).await;
+    let rows = json!({ "rows": [{ "customer_uid": "member-1", "plan": "coffee", "next_charge": "2026-12-23" }] });
+    assert_eq!(world.call(http::Method::POST, "/v1/imports", &rows, None).await.status, 202);
+    world.after(SignedDuration::from_mins(1)).await;
+    let now = world.stack.clock.now();
+    for (uid, name) in [("member-1", "extra"), ("member-1", "extra-given-back"), ("member-2", "theirs")] {
+        order(&world, now, &token(&world, now), uid, name);
+    }
+    {
+        let mut iamport = world.stack.iamport();
+        let imp_uid = iamport.books().payments_of("extra-given-back").next().unwrap().imp_uid.clone();
+        iamport.cancel_in_console(&imp_uid, None, now).unwrap();
+    }
+    world.after(SignedDuration::from_hours(1)).await;
+    let run = reconciled(&world, 1).await;
+    assert_eq!((run.found, run.there, run.here), (1, 0, 0));
+    assert_eq!(reconciled(&world, 1).await.found, 0);
+    assert_eq!(differences(&world).await, [FindingKind::ForeignCharge]);
+}
+
 /// Between two attempts at a period its price has changed: the first is paid after all, as it was asked for.
 #[tokio::test]
 async fn a_payment_that_comes_late_is_held_to_what_its_own_attempt_asked_for() {
@@ -308,12 +365,13 @@ async fn a_payment_that_comes_late_is_held_to_what_its_own_attempt_asked_for() {
 #[tokio::test]
 async fn the_merchants_other_orders_are_read_over_page_by_page() {
     let world = World::new().await;
-    let id = world.subscribed("coffee").await;
+    world.subscribed("coffee").await;
     no_webhooks(&world);
     let now = world.stack.clock.now();
     let token = token(&world, now);
+    world.stack.iamport().seed_key("anybody", now);
     for nth in 0..1_100 {
-        order(&world, now, &token, &id.to_string(), &format!("order-{nth}"));
+        order(&world, now, &token, "anybody", &format!("order-{nth}"));
     }
     // Behind all of them, on the last page.
     let orphan = SubscriptionId::new(Ids::seeded(9).next(now));

@@ -63,6 +63,14 @@ fn schedules_may_come_as_a_form_and_are_listed() {
     assert!(merchant.post_form("/subscribe/payments/schedule", &form).is_ok());
     let list = merchant.get(&format!("/subscribe/payments/schedule?schedule_from={at}&schedule_to={}", at + 1));
     assert_eq!(list.response()["list"][0]["merchant_uid"], "a");
+    let mut span = |days: i64| {
+        merchant.get(&format!(
+            "/subscribe/payments/schedule?schedule_from={at}&schedule_to={}&schedule_status=scheduled",
+            at + days * 86_400
+        ))
+    };
+    assert_eq!(span(92).response()["total"], 1);
+    assert_eq!(span(93).failure().0, 400, "three months at most");
 }
 
 #[test]

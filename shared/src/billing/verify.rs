@@ -9,7 +9,7 @@ use crate::subscription::{CustomerUid, ImpUid, MerchantUid, Won};
 /// What I'mport's payments under one name prove.
 #[derive(Debug)]
 pub(super) enum Evidence {
-    /// Money moved, at least once: the first payment, and any others.
+    /// Money moved, at least once: the first payment that stands (the first of all, where none does), and any others.
     Paid(Box<IamportPayment>, Vec<IamportPayment>),
     /// One is neither paid nor failed.
     Undecided,
@@ -30,7 +30,8 @@ pub(super) enum Evidence {
 pub(super) fn weigh(payments: Vec<IamportPayment>) -> Evidence {
     let (mut paid, others): (Vec<_>, Vec<_>) = payments.into_iter().partition(IamportPayment::was_paid);
     if !paid.is_empty() {
-        paid.sort_by_key(IamportPayment::paid_at);
+        // The one that stands pays; what somebody has given back already doesn't buy the period while another stands.
+        paid.sort_by_key(|payment| (!payment.stands(), payment.paid_at()));
         let first = paid.remove(0);
         return Evidence::Paid(Box::new(first), paid);
     }

@@ -19,8 +19,7 @@ pub struct Config {
     pub webhook_resends: bool,
     /// Whether the channel is a test channel, whose payments a lookup by `imp_uid` hides by default.
     pub sandbox: bool,
-    /// Whether `again` charges a name once more that is paid already. PortOne doesn't say what becomes of such a request; I'mport
-    /// itself has been seen to refuse it.
+    /// Whether `again` charges a name once more that is paid already. PortOne doesn't say what becomes of such a request.
     pub pays_again: bool,
     /// What the gateway takes at least, in won: `again` for less is refused. 0: it takes anything.
     pub least_amount: u64,

@@ -7,6 +7,7 @@ use jiff::SignedDuration;
 use journeys::{World, monthly, no_money, seoul};
 use maedal::aws::http_client;
 use maedal::billing::{Charged, Worked};
+use maedal::clock::Clock;
 use maedal::iamport::{Again, Https, Sending, Transport, TransportError};
 use maedal::store::Guard;
 use maedal::subscription::{CLAIMS_A_DAY, MerchantUid, Status, Won};
@@ -456,4 +457,36 @@ async fn a_plan_of_days_renews_daily() {
     assert_eq!(world.outcomes(daily).await.len(), 11);
     assert_eq!(world.outcomes(yearly).await.len(), 1);
     let _ = monthly();
+}
+
+/// I'mport has charged one name two times, and an operator has given one payment back by hand before the attempt was resolved.
+async fn paid_two_times_and_given_back(given_back: &[usize]) -> (Vec<u64>, u32, Vec<&'static str>) {
+    let world = World::new().await;
+    let id = world.subscribed("coffee").await;
+    world.fault(Rule::always(Fault::WebhookLost).on(Call::Webhook));
+    world.fault(Rule::once(Call::Again, Fault::CutAfterEffect));
+    world.at(seoul("2026-12-23T10:01")).await;
+    let name = world.subscription(id).await.in_flight.unwrap().merchant_uid.to_string();
+    let now = world.stack.clock.now();
+    {
+        let mut iamport = world.stack.iamport();
+        iamport.charge_elsewhere(&id.to_string(), &name, 9_900, now).unwrap();
+        let both: Vec<String> = iamport.books().payments_of(&name).map(|payment| payment.imp_uid.clone()).collect();
+        for nth in given_back {
+            iamport.cancel_in_console(&both[*nth], None, now).unwrap();
+        }
+    }
+    world.live_until(seoul("2026-12-26T12:00")).await;
+    world.reconciled(&[id]).await;
+    let balances = world.stack.iamport().books().payments_of(&name).map(|payment| payment.balance()).collect();
+    (balances, world.subscription(id).await.paid_through, world.outcomes(id).await)
+}
+
+#[tokio::test]
+async fn of_two_payments_the_one_that_stands_pays() {
+    for (given_back, balances) in [(&[0][..], [0, 9_900]), (&[1], [9_900, 0]), (&[], [9_900, 0]), (&[0, 1], [0, 0])] {
+        let (stand, paid_through, outcomes) = paid_two_times_and_given_back(given_back).await;
+        assert_eq!((stand, paid_through), (balances.to_vec(), 2), "given back: {given_back:?}");
+        assert_eq!(outcomes, ["paid", "paid", "paid"]);
+    }
 }

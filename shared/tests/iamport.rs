@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use http::StatusCode;
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use maedal::clock::{Clock, SystemClock, TestClock};
 use maedal::iamport::{
     Again, Answer, CallError, Credentials, Iamport, LISTED, Listed, PaymentStatus, Sending, Transport,
@@ -127,15 +127,65 @@ async fn a_charge_is_asked_for_with_what_is_meant_and_a_name_that_is_too_long_no
     };
     let (forty, more) = ("가".repeat(40), "가".repeat(41));
     let client = client([done(&payment(1)), refused(200)]);
-    assert!(matches!(client.iamport.again(&again(&forty)).await, Ok(Answer::Done(_))));
-    assert_eq!(client.iamport.again(&again(&more)).await.unwrap_err(), CallError::TooLong { field: "name", most: 40 });
+    assert!(matches!(client.iamport.again(&again(&forty), NOW).await, Ok(Answer::Done(_))));
+    let too_long = client.iamport.again(&again(&more), NOW).await.unwrap_err();
+    assert_eq!(too_long, CallError::TooLong { field: "name", most: 40 });
     let with = Again { tax_free: Some(Won::new(900)), ..again("커피") };
-    assert!(matches!(client.iamport.again(&with).await, Ok(Answer::Refused { code: -1, .. })));
+    assert!(matches!(client.iamport.again(&with, NOW).await, Ok(Answer::Refused { code: -1, .. })));
     let asked: Vec<Value> = client.asked().iter().map(|(.., body)| serde_json::from_str(body).unwrap()).collect();
     let meant = |name: &str| json!({ "customer_uid": id(), "merchant_uid": format!("{}C00002001", id()), "amount": 9_900, "name": name });
     let mut taxed = meant("커피");
     taxed["tax_free"] = json!(900);
     assert_eq!(asked, [meant(&forty), taxed]);
+}
+
+/// Each call takes as long as it is told to.
+#[derive(Debug)]
+struct Slow {
+    inner: Arc<Scripted>,
+    clock: Arc<TestClock>,
+    token: u64,
+    charge: u64,
+}
+
+impl Transport for Slow {
+    fn send(&self, request: http::Request<Bytes>, timeout: Duration) -> Sending<'_> {
+        let token = request.uri().path() == "/users/getToken";
+        self.clock.advance(Duration::from_secs(if token { self.token } else { self.charge }));
+        self.inner.send(request, timeout)
+    }
+}
+
+/// The send deadline: what has come before is no excuse, neither the token nor a first try.
+#[tokio::test]
+async fn a_charge_that_is_late_is_not_sent_whatever_has_held_it_up() {
+    let customer_uid: CustomerUid = id().into();
+    let merchant_uid = MerchantUid::charge(id(), 2, 1);
+    let again =
+        Again { customer_uid: &customer_uid, merchant_uid, amount: Won::new(9_900), name: "커피", tax_free: None };
+    let send_by = NOW.saturating_add(SignedDuration::from_secs(30)).unwrap();
+    for (token, charge, answers, sent) in [
+        (30, 0, vec![done(&payment(1))], 1),
+        (31, 0, vec![], 0),
+        (10, 10, vec![refused(401), done(&payment(1))], 2),
+        // The second token comes too late.
+        (11, 10, vec![refused(401)], 1),
+    ] {
+        let script = Arc::new(Scripted { answers: Mutex::new(answers.into()), life: 1_800, ..Scripted::default() });
+        let clock = Arc::new(TestClock::at(NOW));
+        let slow = Slow { inner: script.clone(), clock: clock.clone(), token, charge };
+        let credentials = Credentials { key: "key".to_owned(), secret: "a secret".to_owned() };
+        let iamport = Iamport::new("https://iamport/", credentials, Arc::new(slow), clock);
+        let answer = iamport.again(&again, send_by).await;
+        assert_eq!((script.asked.lock().unwrap().len(), iamport.calls()), (sent, sent as u64), "{token} s, {charge} s");
+        match answer {
+            Ok(Answer::Done(_)) => assert!(token + charge <= 30),
+            other => {
+                assert_eq!(other.as_ref().err(), Some(&CallError::TooLate), "{token} s, {charge} s: {other:?}");
+                assert!(CallError::TooLate.surely_unsent());
+            }
+        }
+    }
 }
 
 /// Which pages are asked for, and how many payments there are, where `pages` are what I'mport has of a name.

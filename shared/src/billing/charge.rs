@@ -9,7 +9,8 @@
 //! 2. **Earlier attempts** of the same period are looked up, from the second attempt on: a decline may have turned into a
 //!    payment since, and one that goes back must have gone. *Crash after*: as above.
 //! 3. **The send deadline**: a worker that was held up for longer than [`SEND_WITHIN`] since its claim does not send. So
-//!    nothing leaves late, after others have concluded that nothing will.
+//!    nothing leaves late, after others have concluded that nothing will. The client looks at the clock last, once it has a
+//!    token, and before each try ([`Iamport::again`](crate::iamport::Iamport::again)).
 //! 4. **`again`**. *Crash before, during or after*: in flight, and looked up. An answer counts as proof only where it
 //!    says `paid` or `failed`; a refusal only with a look-up that shows every send failed, or none after the settle delay.
 //! 5. **Settle**: subscription and ledger in one transaction. *Crash before*: in flight, looked up, settled then.
@@ -87,11 +88,7 @@ impl Billing {
             }
             Err(error) => return self.doubt(claimed, true, None, &error.to_string()).await,
         }
-        let held_up = claimed.claimed_at.is_none_or(|at| self.now().duration_since(at) > SEND_WITHIN);
-        if held_up {
-            warn!(merchant_uid = %intent.merchant_uid, outcome = "not sent", "held up for too long since the claim");
-            return self.doubt(claimed, true, None, "held up for too long since the claim").await;
-        }
+        let send_by = claimed.claimed_at.and_then(|at| at.checked_add(SEND_WITHIN).ok()).unwrap_or(Timestamp::MIN);
         // Where credit lessens the amount, it lessens its part without VAT alike.
         let terms = &claimed.plan.terms;
         let tax_free = terms.tax_free.part(intent.amount.get().into(), terms.amount.get().into());
@@ -102,7 +99,7 @@ impl Billing {
             name: &claimed.plan.terms.name,
             tax_free: (tax_free > Won::ZERO).then_some(tax_free),
         };
-        match self.iamport.again(&again).await {
+        match self.iamport.again(&again, send_by).await {
             Ok(Answer::Done(payment)) => Box::pin(self.settle_by_answer(claimed, &intent, &payment)).await,
             Ok(Answer::Refused { message, .. } | Answer::NotFound { message }) => {
                 Box::pin(self.settle_by_refusal(claimed, &intent, message)).await

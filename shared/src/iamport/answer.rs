@@ -44,6 +44,9 @@ pub enum CallError {
         /// Its limit, in characters.
         most: usize,
     },
+    /// It was ready to go only after the time until which it may be sent; the call was not made.
+    #[error("held up for too long to be sent still")]
+    TooLate,
     /// The network.
     #[error(transparent)]
     Transport(#[from] TransportError),
@@ -59,7 +62,7 @@ impl CallError {
     /// Whether the call surely had no effect: it never left, or was turned away at the door.
     pub fn surely_unsent(&self) -> bool {
         match self {
-            Self::NoToken(_) | Self::Unauthorized | Self::TooLong { .. } => true,
+            Self::NoToken(_) | Self::Unauthorized | Self::TooLong { .. } | Self::TooLate => true,
             Self::Transport(TransportError::NotSent(_)) => true,
             Self::Transport(TransportError::Lost(_)) | Self::Status(_) | Self::Nonsense(_) => false,
         }

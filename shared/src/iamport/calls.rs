@@ -98,11 +98,14 @@ impl Iamport {
     }
 
     /// Charges a billing key. Not idempotent: whoever calls it has stored its intent before.
-    pub async fn again(&self, again: &Again<'_>) -> Result<Answer<IamportPayment>, CallError> {
+    ///
+    /// It is handed to the network no later than `send_by`: the clock is looked at last, behind the token, and before each
+    /// try. From there it is on its way or given up within [`CHARGE_TIMEOUT`], a connection that has to be made included.
+    pub async fn again(&self, again: &Again<'_>, send_by: Timestamp) -> Result<Answer<IamportPayment>, CallError> {
         if again.name.chars().count() > 40 {
             return Err(CallError::TooLong { field: "name", most: 40 });
         }
-        self.post("/subscribe/payments/again", again).await
+        self.post("/subscribe/payments/again", again, send_by).await
     }
 
     /// A payment by I'mport's name; `None` where it has none, or not yet.
@@ -159,7 +162,7 @@ impl Iamport {
 
     /// Gives money back. Safe to repeat with the same `checksum`.
     pub async fn cancel(&self, cancel: &Cancel<'_>) -> Result<Answer<IamportPayment>, CallError> {
-        self.post("/payments/cancel", cancel).await
+        self.post("/payments/cancel", cancel, Timestamp::MAX).await
     }
 
     /// A billing key; `None` where there is none. I'mport says so with a 404 or with code 1 (seen in client tests).
@@ -212,12 +215,12 @@ impl Iamport {
         &self,
         path: &str,
         body: &impl Serialize,
+        send_by: Timestamp,
     ) -> Result<Answer<T>, CallError> {
         let body = serde_json::to_vec(body).map_err(|e| CallError::Nonsense(e.to_string()))?;
-        self.call(Method::POST, path, body.into(), CHARGE_TIMEOUT).await
+        self.call_by(send_by, Method::POST, path, body.into(), CHARGE_TIMEOUT).await
     }
 
-    /// One call, measured, of which the brake takes note.
     async fn call<T: DeserializeOwned>(
         &self,
         method: Method,
@@ -225,13 +228,27 @@ impl Iamport {
         body: Bytes,
         timeout: Duration,
     ) -> Result<Answer<T>, CallError> {
+        self.call_by(Timestamp::MAX, method, path, body, timeout).await
+    }
+
+    /// One call, measured, of which the brake takes note.
+    async fn call_by<T: DeserializeOwned>(
+        &self,
+        send_by: Timestamp,
+        method: Method,
+        path: &str,
+        body: Bytes,
+        timeout: Duration,
+    ) -> Result<Answer<T>, CallError> {
         let began = self.clock.now();
         let started = tokio::time::Instant::now();
-        let answer = self.ask(method, path, body, timeout).await;
+        let answer = self.ask(send_by, method, path, body, timeout).await;
         let now = self.clock.now();
-        self.brake.note(answer.is_ok(), now.duration_since(began), now);
+        // What was held up here says nothing of I'mport.
+        let answered = matches!(answer, Ok(_) | Err(CallError::TooLate));
+        self.brake.note(answered, now.duration_since(began), now);
         let millis = (started.elapsed().as_secs_f64() * 1_000.0).round();
-        let failed = if answer.is_err() { 1.0 } else { 0.0 };
+        let failed = if answered { 0.0 } else { 1.0 };
         metrics::put(&[(Metric::IamportLatency, millis), (Metric::IamportErrors, failed)]);
         answer
     }
@@ -239,6 +256,7 @@ impl Iamport {
     /// A token that is refused is replaced once, and the call made again: it was not carried out.
     async fn ask<T: DeserializeOwned>(
         &self,
+        send_by: Timestamp,
         method: Method,
         path: &str,
         body: Bytes,
@@ -254,6 +272,9 @@ impl Iamport {
                 .header(http::header::CONTENT_TYPE, "application/json")
                 .body(body.clone())
                 .map_err(|_| CallError::NoToken("the base URL is not a URL".to_owned()))?;
+            if self.clock.now() > send_by {
+                return Err(CallError::TooLate);
+            }
             self.calls.fetch_add(1, Ordering::Relaxed);
             let response = self.transport.send(request, timeout).await?;
             if response.status() == StatusCode::UNAUTHORIZED && !replaced {

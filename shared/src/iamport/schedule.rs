@@ -103,7 +103,7 @@ impl Iamport {
             return Ok(Vec::new());
         }
         let named = Unschedule { customer_uid, merchant_uid: merchant_uids };
-        Ok(match self.post("/subscribe/payments/unschedule", &named).await? {
+        Ok(match self.post("/subscribe/payments/unschedule", &named, Timestamp::MAX).await? {
             Answer::Done(revoked) => revoked,
             Answer::Refused { .. } | Answer::NotFound { .. } => Vec::new(),
         })

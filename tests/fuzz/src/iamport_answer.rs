@@ -54,7 +54,7 @@ pub fn iamport_answer(input: &[u8]) {
             tax_free: None,
         };
         let errors = [
-            match iamport.again(&again).await {
+            match iamport.again(&again, jiff::Timestamp::MAX).await {
                 Ok(Answer::Done(payment)) => {
                     let paid = payment.status == PaymentStatus::Paid;
                     assert!(!paid || status.is_success() && String::from_utf8_lossy(body).contains("paid"));

@@ -143,7 +143,7 @@ async fn a_refusal_proves_nothing_while_imports_books_may_lag() {
         name: "매달 커피",
         tax_free: None,
     };
-    world.stack.billing.iamport.again(&again).await.unwrap();
+    world.stack.billing.iamport.again(&again, jiff::Timestamp::MAX).await.unwrap();
     let charged = world.stack.billing.work(&world.due(id).await).await.unwrap();
     assert!(matches!(charged, Worked::Charged(Charged::InDoubt(_))), "{charged:?}");
 
@@ -168,7 +168,7 @@ async fn a_refusal_is_proof_where_every_send_has_failed() {
         name: "매달 커피",
         tax_free: None,
     };
-    world.stack.billing.iamport.again(&again).await.unwrap();
+    world.stack.billing.iamport.again(&again, jiff::Timestamp::MAX).await.unwrap();
     world.fault(Rule::once(Call::Again, Fault::Refuse { code: 1, message: "이미 시도된 주문번호입니다.".into() }));
     let charged = world.stack.billing.work(&world.due(id).await).await.unwrap();
     assert!(matches!(charged, Worked::Charged(Charged::Declined(_))), "{charged:?}");
@@ -373,7 +373,7 @@ async fn a_payment_that_is_not_what_was_meant_needs_review() {
         name: "매달 커피",
         tax_free: None,
     };
-    world.stack.billing.iamport.again(&other).await.unwrap();
+    world.stack.billing.iamport.again(&other, jiff::Timestamp::MAX).await.unwrap();
     world.live_until(seoul("2026-12-23T12:00")).await;
     let subscription = world.subscription(id).await;
     assert_eq!((subscription.status, subscription.paid_through), (Status::NeedsReview, 1));

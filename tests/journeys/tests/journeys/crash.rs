@@ -153,6 +153,41 @@ async fn a_worker_that_is_held_up_for_longer_than_half_a_minute_does_not_send() 
     }
 }
 
+/// The token takes a while.
+#[derive(Debug)]
+struct SlowToken {
+    inner: Https,
+    clock: Arc<TestClock>,
+    take: Duration,
+}
+
+impl Transport for SlowToken {
+    fn send(&self, request: http::Request<Bytes>, timeout: Duration) -> Sending<'_> {
+        if request.uri().path() == "/users/getToken" {
+            self.clock.advance(self.take);
+        }
+        self.inner.send(request, timeout)
+    }
+}
+
+#[tokio::test]
+async fn a_charge_whose_token_took_longer_than_half_a_minute_is_not_sent() {
+    for (seconds, sent) in [(30, true), (31, false)] {
+        let world = World::new().await;
+        let id = world.subscribed("coffee").await;
+        world.stack.clock.set(seoul("2026-12-23T10:01"));
+        let due = world.due(id).await;
+        let (clock, take) = (world.stack.clock.clone(), Duration::from_secs(seconds));
+        let worker = world.worker_over(http_client(), SlowToken { inner: Https::new(), clock, take });
+        worker.work(&due).await.unwrap();
+        assert_eq!(world.payments() == 2, sent, "{seconds} s");
+        let doubt = world.subscription(id).await.doubt;
+        assert_eq!(doubt.is_some_and(|doubt| doubt.unsent), !sent, "{seconds} s");
+        ends_well(&world, id, &["paid", "paid"], "held up").await;
+        assert_eq!(world.payments(), 2);
+    }
+}
+
 /// A worker that dies after its claim leaves an attempt that another one sends, once its lease and the settle delay are over.
 #[tokio::test]
 async fn a_worker_that_dies_after_its_claim_is_not_waited_for() {

@@ -44,7 +44,7 @@ async fn again(world: &World, id: SubscriptionId, name: MerchantUid, won: u64) -
         name: "coffee",
         tax_free: None,
     };
-    world.stack.billing.iamport.again(&again).await.unwrap();
+    world.stack.billing.iamport.again(&again, jiff::Timestamp::MAX).await.unwrap();
     let iamport = world.stack.iamport();
     iamport.books().payments_of(&name.to_string()).next_back().unwrap().imp_uid.clone()
 }

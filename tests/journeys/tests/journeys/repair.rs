@@ -48,7 +48,7 @@ async fn wrong_amount(world: &World) -> SubscriptionId {
         name: "coffee",
         tax_free: None,
     };
-    world.stack.billing.iamport.again(&again).await.unwrap();
+    world.stack.billing.iamport.again(&again, jiff::Timestamp::MAX).await.unwrap();
     world.after(SignedDuration::from_hours(1)).await;
     assert_eq!(found(world).await, 1);
     id
@@ -203,7 +203,7 @@ async fn a_payment_that_differs_becomes_what_imports_side_shows() {
                 name: "coffee",
                 tax_free: None,
             };
-            billing.iamport.again(&again).await.unwrap();
+            billing.iamport.again(&again, jiff::Timestamp::MAX).await.unwrap();
             let imp_uid = world.stack.iamport().books().payments_of(&name.to_string()).next().unwrap().imp_uid.clone();
             let mut subscription = world.subscription(id).await;
             subscription.in_flight = subscription.next_charge(now, &billing.policy);
@@ -254,7 +254,7 @@ async fn a_declined_attempt_that_was_paid_otherwise_is_decided_once() {
             name: "coffee",
             tax_free: None,
         };
-        world.stack.billing.iamport.again(&again).await.unwrap();
+        world.stack.billing.iamport.again(&again, jiff::Timestamp::MAX).await.unwrap();
         let body = told(&world, &name.to_string()).pop().unwrap();
         assert_eq!(webhook(&world, &body).await.0, 200);
         assert_eq!(world.subscription(id).await.status, Status::NeedsReview);

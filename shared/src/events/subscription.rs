@@ -228,11 +228,6 @@ impl SubscriptionFacts {
     }
 }
 
-/// Where it stands, and while a person looks, where it would otherwise.
-fn standing(subscription: &Subscription) -> Status {
-    subscription.review.as_ref().map_or(subscription.status, |review| review.was)
-}
-
 /// All that the change means, from the cause to the consequence. A subscription that comes into being in any state is
 /// read as one that was pending.
 pub(super) fn events(
@@ -251,10 +246,10 @@ pub(super) fn events(
     }
     kinds.extend(in_doubt(old, new).map(|_| Kind::ChargeInDoubt));
     kinds.extend(payment(old, new));
-    kinds.extend(transition(old.map_or(Status::Pending, standing), standing(new)));
+    kinds.extend(transition(old.map_or(Status::Pending, Subscription::standing), new.standing()));
     match (old.is_some_and(|old| old.cancel_at_period_end), new.cancel_at_period_end) {
         (false, true) => kinds.push(Kind::CancelScheduled),
-        (true, false) if !standing(new).is_over() => kinds.push(Kind::CancelWithdrawn),
+        (true, false) if !new.standing().is_over() => kinds.push(Kind::CancelWithdrawn),
         (true, _) | (false, false) => (),
     }
     match (old.is_some_and(|old| old.review.is_some()), new.review.is_some()) {

@@ -332,11 +332,10 @@ impl Subscription {
                 };
                 self.next_plan = None;
                 self.plan = plan.clone();
-                // A trial goes on until its end.
+                // A trial goes on until its end. The period keeps its number, and so its attempts: no name is used twice.
                 if self.status == Status::Active {
                     self.anchor = Some(facts.now);
                     self.anchor_period = self.period;
-                    self.attempts = 0;
                 }
                 Ok(changed)
             }

@@ -88,7 +88,7 @@ pub struct Subscription {
     pub anchor_period: u32,
     /// The period that the next charge pays for.
     pub period: u32,
-    /// How many attempts at it have been settled.
+    /// How many attempts at it have been settled. It never goes back within a period: each attempt has a name of its own.
     pub attempts: u32,
     /// The last period that was paid; 0 before the first.
     pub paid_through: u32,
@@ -290,7 +290,7 @@ pub struct Review {
     pub since: Timestamp,
     /// In words for the operator: what we hold and what I'mport says.
     pub reason: String,
-    /// Where it stood before.
+    /// Where it stood before; and where it stands, if late truth has moved it on meanwhile.
     pub was: Status,
 }
 
@@ -371,6 +371,11 @@ impl Subscription {
             listed_at: None,
             unknown: unknown::Unknown::default(),
         }
+    }
+
+    /// Where it stands: while a person looks, where it would stand otherwise.
+    pub fn standing(&self) -> Status {
+        self.review.as_ref().map_or(self.status, |review| review.was)
     }
 
     /// When period `period` starts; `None` before the anchor is known.

@@ -230,7 +230,7 @@ impl Subscription {
             // The buyer has long been back from the window.
             Some(_) | None => self.checkout = None,
         }
-        let stays = match self.status {
+        let stays = match self.standing() {
             Status::Paused => true,
             // Late truth about a skipped period doesn't end the dunning of the current one.
             Status::PastDue => self.dunning.is_some(),
@@ -245,7 +245,7 @@ impl Subscription {
     fn decline(&mut self, intent: &Intent, reason: &str, now: Timestamp, policy: &Policy) {
         self.attempts = self.attempts.max(intent.attempt);
         let hard = policy.declines.kind(reason) == DeclineKind::Hard;
-        let pending = self.status == Status::Pending;
+        let pending = self.standing() == Status::Pending;
         if let Some(method) = self.payment_method.as_mut().filter(|_| hard || pending) {
             method.broken = true;
         }
@@ -262,7 +262,7 @@ impl Subscription {
             Some(dunning) => dunning.decline(now, &rules),
             None => self.dunning = Some(Dunning::begin(now)),
         }
-        match self.status {
+        match self.standing() {
             Status::Paused | Status::Canceled | Status::Expired => (),
             Status::Pending | Status::Trialing | Status::Active | Status::PastDue | Status::NeedsReview => {
                 self.set_status(Status::PastDue);
@@ -271,7 +271,7 @@ impl Subscription {
     }
 
     fn is_over(&self) -> bool {
-        self.status.is_over() || self.review.as_ref().is_some_and(|review| review.was.is_over())
+        self.standing().is_over()
     }
 
     /// While a person has it, the machine's states pass behind the scenes.

@@ -56,6 +56,32 @@ fn periods_that_are_skipped_stay_uncharged_and_the_next_one_begins_anew() {
     assert_eq!((subscription.period, subscription.attempts, subscription.paid_through), (5, 0, 2));
 }
 
+/// A person looks; what comes meanwhile moves it on from where it stands, and not from where it never stood.
+#[test]
+fn what_comes_while_a_person_looks_leaves_a_pause_a_pause() {
+    let policy = Policy::default();
+    for (was, is) in [
+        (Status::Paused, Status::Paused),
+        (Status::Canceled, Status::Canceled),
+        (Status::Trialing, Status::Active),
+        (Status::PastDue, Status::Active),
+    ] {
+        let mut subscription = super::active();
+        subscription.status = was;
+        subscription.needs_review("the books disagree".to_owned(), super::START);
+        let merchant_uid = MerchantUid::charge(subscription.id, 2, 1);
+        let late = LatePayment { merchant_uid, amount: PRICE, credit: Won::ZERO, payment: paid("imp_3") };
+        subscription.record_late(late, false, super::START).unwrap();
+        assert_eq!((subscription.status, subscription.standing()), (Status::NeedsReview, is), "{was:?}");
+    }
+    // A decline, too: of a first charge, whose buyer may open the window again.
+    let mut subscription = open(super::START);
+    let (_, now) = claim(&mut subscription, super::START, &policy);
+    subscription.needs_review("the books disagree".to_owned(), now);
+    subscription.settle(declined(), now, &policy).unwrap();
+    assert_eq!((subscription.standing(), subscription.dunning), (Status::Pending, None));
+}
+
 /// The books have lost a first payment.
 #[test]
 fn a_first_period_began_when_it_was_paid_and_never_in_the_future() {

@@ -280,6 +280,50 @@ async fn a_declined_attempt_that_was_paid_otherwise_is_decided_once() {
     }
 }
 
+/// Paused, then a review of something else, then late truth about a period that was skipped, then the review ends.
+#[tokio::test]
+async fn a_pause_outlives_a_review() {
+    let world = World::new().await;
+    world
+        .put_plan("daily", json!({ "name": "매일", "amount": 1_000, "interval": { "unit": "day", "count": 1 } }))
+        .await;
+    let id = world.subscribed("daily").await;
+    world.fault(Rule::once(Call::Again, Fault::LatePaid(SignedDuration::from_hours(4 * 24))));
+    world.live_until(seoul("2026-11-25T11:00")).await;
+    assert_eq!(world.outcomes(id).await, ["paid", "declined", "paid"], "the second day was skipped");
+    world.commanded(id, "pause", json!({})).await;
+    let was = world.ledger(id).await.charges.remove(0);
+    let is = Charge { refunded: Won::new(300), ..was.clone() };
+    world.stack.billing.store.write(&[Entry::Changed { was, is }]).await.unwrap();
+    world.live_until(seoul("2026-11-26T03:00")).await;
+    let s = world.subscription(id).await;
+    assert_eq!((s.status, s.review.unwrap().was), (Status::NeedsReview, Status::Paused));
+    world.live_until(seoul("2026-11-28T12:00")).await;
+    assert_eq!(world.outcomes(id).await, ["paid", "paid", "paid"], "late truth");
+    decide(&world, id, "accept").await;
+    world.live_until(seoul("2026-12-01T12:00")).await;
+    let s = world.subscription(id).await;
+    assert_eq!((s.status, world.payments()), (Status::Paused, 3), "{:?}", world.outcomes(id).await);
+}
+
+/// A repair has used up the name of the next attempt; a change of plan keeps the period, and so goes on behind it.
+#[tokio::test]
+async fn no_name_is_used_twice_where_the_plan_changes_after_a_repair() {
+    let world = World::new().await;
+    world.put_plan("double", json!({ "name": "두 배", "amount": 19_800, "interval": journeys::monthly() })).await;
+    let id = wrong_amount(&world).await;
+    decide(&world, id, "refund").await;
+    assert_eq!((world.subscription(id).await.period, world.subscription(id).await.attempts), (2, 1));
+    world.live_until(seoul("2026-12-03T10:00")).await;
+    world.commanded(id, "change-plan", json!({ "plan": "double", "when": "now" })).await;
+    world.live_until(seoul("2026-12-04T10:00")).await;
+    let charges = world.ledger(id).await.charges;
+    let attempts: Vec<_> = charges.iter().map(|charge| (charge.period, charge.attempt, charge.duplicate)).collect();
+    assert_eq!(attempts, [(1, 1, false), (2, 1, true), (2, 2, false)]);
+    assert_eq!((world.subscription(id).await.status, world.subscription(id).await.paid_through), (Status::Active, 2));
+    world.reconciled(&[id]).await;
+}
+
 /// I'mport doesn't let go of a billing key: asked on eight days, then a person decides.
 #[tokio::test]
 async fn a_billing_key_that_cannot_be_deleted_is_asked_for_daily_and_then_waits_for_a_person() {

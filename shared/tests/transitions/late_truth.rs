@@ -70,7 +70,8 @@ fn what_comes_while_a_person_looks_leaves_a_pause_a_pause() {
         subscription.status = was;
         subscription.needs_review("the books disagree".to_owned(), super::START);
         let merchant_uid = MerchantUid::charge(subscription.id, 2, 1);
-        let late = LatePayment { merchant_uid, amount: PRICE, credit: Won::ZERO, payment: paid("imp_3") };
+        let late =
+            LatePayment { merchant_uid, amount: PRICE, credit: Won::ZERO, carried: Won::ZERO, payment: paid("imp_3") };
         subscription.record_late(late, false, super::START).unwrap();
         assert_eq!((subscription.status, subscription.standing()), (Status::NeedsReview, is), "{was:?}");
     }

@@ -54,8 +54,10 @@ metrics! {
     IamportLatency: "Milliseconds",
     /// Calls without a documented answer.
     IamportErrors: "Count",
-    /// Payments that only the ledger has, too many to be believed: once for each day that is compared.
+    /// Payments that only the ledger has, too many to be believed: once for each day that is compared to its end.
     Implausible: "Count",
+    /// Living subscriptions that the index of what is due had lost: once for each look through all of them.
+    Unlisted: "Count",
 }
 
 struct Sink {

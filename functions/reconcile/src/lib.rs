@@ -1,6 +1,8 @@
 //! `reconcile`: an EventBridge schedule says that an hour has passed. The first tick of a day compares yesterday with I'mport's
 //! books; those that follow go on where one ended or died, or find nothing left to do.
 //!
+//! It also looks through all living subscriptions, once a day: each must be listed where it is due.
+//!
 //! An operator may have any days of the last 90 compared: `{"days": 7}`, or `{"from": "2026-11-16T00:00:00Z", "to":
 //! "2026-11-23T00:00:00Z"}`. Where the time wasn't enough, the answer's `next` is the `from` to go on with.
 
@@ -8,8 +10,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
-use maedal::billing::{Billing, HearError, Reconciled, Span};
-use serde::Deserialize;
+use maedal::billing::{Billing, HearError, Reconciled, Span, Swept};
+use maedal::store::StoreError;
+use serde::{Deserialize, Serialize};
 
 /// I'mport lists no more.
 const MOST: SignedDuration = SignedDuration::from_hours(90 * 24);
@@ -37,6 +40,17 @@ pub struct Asked {
     pub to: Option<Timestamp>,
 }
 
+/// What was done.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize)]
+pub struct Ran {
+    /// The books that were compared.
+    #[serde(flatten)]
+    pub reconciled: Reconciled,
+    /// The living subscriptions that were looked at.
+    #[serde(flatten)]
+    pub swept: Swept,
+}
+
 /// A run that could not be made, or not to its end.
 #[derive(Debug, thiserror::Error)]
 pub enum RunError {
@@ -46,13 +60,16 @@ pub enum RunError {
     /// The table or I'mport. What was compared is; the next tick goes on.
     #[error(transparent)]
     Compare(#[from] HearError),
+    /// The table.
+    #[error(transparent)]
+    Sweep(#[from] StoreError),
 }
 
 /// Handles a tick, or an operator's wish.
 ///
 /// # Errors
 /// Where a day could not be compared: Lambda counts it, and the next tick begins with that day.
-pub async fn handle(app: &App, asked: Asked) -> Result<Reconciled, RunError> {
+pub async fn handle(app: &App, asked: Asked) -> Result<Ran, RunError> {
     let now = app.billing.clock.now();
     let days = |days: u8| now.saturating_sub(SignedDuration::from_hours(24 * i64::from(days))).unwrap_or(now);
     let span = match (asked.days, asked.from, asked.to) {
@@ -61,13 +78,22 @@ pub async fn handle(app: &App, asked: Asked) -> Result<Reconciled, RunError> {
         (None, Some(from), to) => Some(Span { from, to: to.unwrap_or(now) }),
         (Some(_), Some(_), _) | (Some(_), None, Some(_)) | (None, None, Some(_)) => return Err(RunError::Span),
     };
-    let done = match span {
-        None => Box::pin(app.billing.reconcile_daily(app.budget)).await,
+    let ran = match span {
+        None => by_the_hour(app).await,
         Some(Span { from, to }) if from >= to || now.duration_since(from) > MOST => return Err(RunError::Span),
-        Some(span) => Box::pin(app.billing.reconcile(span, app.budget)).await,
+        Some(span) => {
+            let compared = Box::pin(app.billing.reconcile(span, app.budget)).await;
+            compared.map(|reconciled| Ran { reconciled, ..Ran::default() }).map_err(RunError::from)
+        }
     };
-    done.map_err(|error| {
-        tracing::error!(%error, outcome = "again", "not compared to the end");
-        error.into()
-    })
+    ran.inspect_err(|error| tracing::error!(%error, outcome = "again", "not done to the end"))
+}
+
+/// The look through the living subscriptions needs no I'mport, so it comes first; the books get the time that is left, and
+/// three quarters of it at least.
+async fn by_the_hour(app: &App) -> Result<Ran, RunError> {
+    let started = tokio::time::Instant::now();
+    let swept = app.billing.sweep_daily(app.budget / 4).await;
+    let reconciled = Box::pin(app.billing.reconcile_daily(app.budget.saturating_sub(started.elapsed()))).await?;
+    Ok(Ran { reconciled, swept: swept? })
 }

@@ -6,7 +6,7 @@ use std::time::Duration;
 use lambda_runtime::{Error, LambdaEvent, run, service_fn};
 use reconcile::{App, handle};
 
-/// Below the function's timeout of a quarter of an hour: a day that has begun is compared to its end.
+/// Below the function's timeout of a quarter of an hour: a part of a day that has begun is compared to its end.
 const BUDGET: Duration = Duration::from_secs(8 * 60);
 
 #[tokio::main(flavor = "current_thread")]

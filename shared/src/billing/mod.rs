@@ -23,6 +23,7 @@ mod refund;
 mod refund_charge;
 mod repair;
 mod resolve;
+mod sweep;
 mod verify;
 mod warm_up;
 mod work;
@@ -51,6 +52,7 @@ pub use record::Recorded;
 pub use refund_charge::{RefundError, RefundRequest};
 pub use repair::RepairRequest;
 pub use resolve::SETTLE_DELAY;
+pub use sweep::Swept;
 pub use work::Worked;
 
 use crate::clock::Clock;

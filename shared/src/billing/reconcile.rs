@@ -8,6 +8,9 @@
 //! I'mport's list is of the whole account. What is none of ours is read over, unless it was charged by the billing key of a
 //! subscription of ours: the same buyer pays another system, most often a schedule of I'mport's own that was left over.
 //!
+//! A day is compared part by part, each no longer than what can be held at once, and how far it is is written after each: a day
+//! of a million payments takes several calls, and none of them begins it anew.
+//!
 //! A difference is a hint like any other: it is read again, consistently, before anything follows from it. So a run may come
 //! twice, overlap another, or die anywhere: the next one compares the same and finds nothing left to do.
 
@@ -34,8 +37,11 @@ use crate::subscription::{
 const OVERLAP_DAYS: i64 = 2;
 /// I'mport lists 90 days at most.
 const MOST_DAYS: i64 = 89;
-/// As much of I'mport's list as is held at once; a longer one is cut in two.
-const MOST_AT_ONCE: usize = 20_000;
+/// As many payments as are held at once, of I'mport's and of the ledger's; a span with more is cut in two.
+const MOST_AT_ONCE: usize = 5_000;
+/// I'mport's time is in seconds, so no span is cut shorter.
+const SHORTEST: SignedDuration = SignedDuration::from_secs(1);
+const LONGEST: SignedDuration = SignedDuration::from_hours(24);
 /// Where I'mport lacks more than this share of what the ledger has, it is not the payments that are missing: it is unwell, or
 /// the credentials are another account's. Nobody is handed to a person for that.
 const MOST_MISSING: usize = 10;
@@ -122,15 +128,14 @@ impl Billing {
             None => Run { next: days(1 + OVERLAP_DAYS), to: today },
         };
         let started = tokio::time::Instant::now();
-        let mut total = Reconciled::default();
+        let (mut total, mut longest) = (Reconciled::default(), LONGEST);
         while run.next < run.to {
             if started.elapsed() >= budget {
                 total.next = Some(run.next);
                 break;
             }
-            let day = Span { from: run.next, to: end_of_day(run.next).min(run.to) };
-            Box::pin(self.reconcile_day(day, &mut total)).await?;
-            run.next = day.to;
+            let left = Span { from: run.next, to: run.to };
+            run.next = Box::pin(self.reconcile_part(left, &mut longest, &mut total)).await?;
             self.store.put_run(&run).await?;
         }
         Ok(total)
@@ -141,49 +146,59 @@ impl Billing {
         // What is younger may be on its way, and I'mport may not show it yet.
         let to = span.to.min(self.now().saturating_sub(SETTLE_DELAY).unwrap_or(span.to));
         let started = tokio::time::Instant::now();
-        let mut total = Reconciled::default();
+        let (mut total, mut longest) = (Reconciled::default(), LONGEST);
         let mut from = span.from;
         while from < to {
             if started.elapsed() >= budget {
                 total.next = Some(from);
                 break;
             }
-            let day = Span { from, to: end_of_day(from).min(to) };
-            Box::pin(self.reconcile_day(day, &mut total)).await?;
-            from = day.to;
+            from = Box::pin(self.reconcile_part(Span { from, to }, &mut longest, &mut total)).await?;
         }
         Ok(total)
     }
 
-    /// A day, or a part of one.
-    async fn reconcile_day(&self, day: Span, total: &mut Reconciled) -> Result<(), HearError> {
+    /// Compares what `left` begins with: as much of its first day as can be held at once. Returns where that ends. `longest` is
+    /// how long a part may be, as far as is known from the one before.
+    async fn reconcile_part(
+        &self,
+        left: Span,
+        longest: &mut SignedDuration,
+        total: &mut Reconciled,
+    ) -> Result<Timestamp, HearError> {
+        let day = Span { from: left.from, to: end_of_day(left.from).min(left.to) };
         let before = total.implausible;
-        let mut open = vec![day];
-        while let Some(part) = open.pop() {
-            match self.listed(part).await? {
-                Some(Theirs { ours, foreign }) => {
-                    Box::pin(self.compare(part, ours, total)).await?;
-                    self.look_at_foreign(&foreign, total).await?;
-                }
-                None => {
-                    let half = part.to.duration_since(part.from) / 2;
-                    let middle = part.from.saturating_add(SignedDuration::from_secs(half.as_secs())).unwrap_or(part.to);
-                    open.push(Span { from: middle, ..part });
-                    open.push(Span { to: middle, ..part });
-                }
+        let part = loop {
+            let end = day.from.saturating_add(*longest).unwrap_or(day.to);
+            let part = Span { from: day.from, to: end.min(day.to) };
+            let can_be_cut = part.to.duration_since(part.from) > SHORTEST;
+            let most = if can_be_cut { MOST_AT_ONCE } else { usize::MAX };
+            if let Some(ours) = self.store.paid_between(part.from, part.to, most).await?
+                && let Some(theirs) = self.listed(part, most).await?
+            {
+                Box::pin(self.compare(part, &ours, theirs.ours, total)).await?;
+                self.look_at_foreign(&theirs.foreign, total).await?;
+                break part;
             }
+            let half = part.to.duration_since(part.from).as_secs() / 2;
+            *longest = SignedDuration::from_secs(half).max(SHORTEST);
+        };
+        *longest = (*longest * 2).min(LONGEST);
+        // A data point for each day that is done, and for what is wrong.
+        let implausible = total.implausible - before;
+        if part.to == day.to || implausible > 0 {
+            #[allow(clippy::cast_precision_loss)]
+            metrics::put(&[(Metric::Implausible, implausible as f64)]);
         }
-        #[allow(clippy::cast_precision_loss)]
-        metrics::put(&[(Metric::Implausible, (total.implausible - before) as f64)]);
         info!(
-            from = %day.from, there = total.there, here = total.here, settled = total.settled, found = total.found,
-            implausible = total.implausible, outcome = "reconciled", "reconcile"
+            from = %part.from, to = %part.to, there = total.there, here = total.here, settled = total.settled,
+            found = total.found, implausible = total.implausible, outcome = "reconciled", "reconcile"
         );
-        Ok(())
+        Ok(part.to)
     }
 
-    /// What I'mport lists of `part`, the oldest first; none where that is too much at once.
-    async fn listed(&self, part: Span) -> Result<Option<Theirs>, CallError> {
+    /// What I'mport lists of `part`, the oldest first; none where that is more than `most`.
+    async fn listed(&self, part: Span, most: usize) -> Result<Option<Theirs>, CallError> {
         let mut all = Theirs::default();
         // In this order: what is given back meanwhile is in both rather than in neither.
         for status in [Listed::Paid, Listed::Cancelled] {
@@ -191,8 +206,7 @@ impl Billing {
                 let Some(listed) = self.iamport.payments_by_status(status, (part.from, part.to), page).await? else {
                     break;
                 };
-                let can_be_cut = part.to.duration_since(part.from) > SignedDuration::from_mins(1);
-                if listed.total > MOST_AT_ONCE && can_be_cut {
+                if listed.total > most {
                     return Ok(None);
                 }
                 listed.payments.into_iter().for_each(|payment| all.add(payment));
@@ -207,10 +221,10 @@ impl Billing {
     async fn compare(
         &self,
         part: Span,
+        ours: &[Compared],
         theirs: Vec<(MerchantUid, IamportPayment)>,
         total: &mut Reconciled,
     ) -> Result<(), HearError> {
-        let ours = self.store.paid_between(part.from, part.to).await?;
         let mut left: HashMap<&str, &Compared> = ours.iter().map(|charge| (charge.imp_uid.as_str(), charge)).collect();
         let (charges, windows): (Vec<_>, Vec<_>) =
             theirs.iter().partition(|(name, _)| matches!(name.purpose, Purpose::Charge { .. }));

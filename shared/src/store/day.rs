@@ -41,8 +41,14 @@ pub(super) fn paid_day(paid_at: Timestamp, shard: u8) -> String {
 }
 
 impl Store {
-    /// The paid charges of the ledger that I'mport was paid from `from` until before `to`, which lie on one day in Korea.
-    pub async fn paid_between(&self, from: Timestamp, to: Timestamp) -> Result<Vec<Compared>, StoreError> {
+    /// The paid charges of the ledger that I'mport was paid from `from` until before `to`, which lie on one day in Korea. `None`
+    /// where they are more than `most`.
+    pub async fn paid_between(
+        &self,
+        from: Timestamp,
+        to: Timestamp,
+        most: usize,
+    ) -> Result<Option<Vec<Compared>>, StoreError> {
         const TASK: &str = "read what was paid on a day";
         let mut all = Vec::new();
         for part in 0..PARTS {
@@ -53,12 +59,24 @@ impl Store {
                 .expression_attribute_values(":day", s(paid_day(from, part)))
                 .expression_attribute_values(":from", n(from.as_millisecond()))
                 .expression_attribute_values(":last", n(to.as_millisecond() - 1));
-            let held: Vec<Held> = self.all(query, TASK).await?;
-            all.extend(held.into_iter().filter_map(|Held { pk, sk, imp_uid, amount, refunded }| {
-                let key = Key { pk, sk };
-                Some(Compared { subscription: key.subscription_id()?, key, imp_uid, amount, refunded })
-            }));
+            let mut after = None;
+            loop {
+                let page = self.page(query.clone().set_exclusive_start_key(after.take()), TASK).await?;
+                let held: Vec<Held> = serde_dynamo::from_items(page.items.unwrap_or_default())
+                    .map_err(|e| StoreError::corrupt(TASK, &e))?;
+                all.extend(held.into_iter().filter_map(|Held { pk, sk, imp_uid, amount, refunded }| {
+                    let key = Key { pk, sk };
+                    Some(Compared { subscription: key.subscription_id()?, key, imp_uid, amount, refunded })
+                }));
+                if all.len() > most {
+                    return Ok(None);
+                }
+                match page.last_evaluated_key {
+                    Some(key) => after = Some(key),
+                    None => break,
+                }
+            }
         }
-        Ok(all)
+        Ok(Some(all))
     }
 }

@@ -13,6 +13,7 @@
 //! | current plans | `PLANS` | `{plan_id}` |
 //! | plan version | `PLAN#{plan_id}` | `V#{version}` |
 //! | how far reconciling is | `RECONCILE` | `RUN` |
+//! | how far the look through the living subscriptions is | `RECONCILE` | `SWEEP` |
 //! | the kill switch | `SWITCH` | `CHARGING` |
 //! | answer to an Idempotency-Key | `IDEMPOTENCY#{operation}#{key}` | `ANSWER` |
 //! | import | `IMPORT#{id}` | `IMPORT` |
@@ -93,6 +94,11 @@ impl Key {
     /// How far reconciling is.
     pub fn run() -> Self {
         Self::new("RECONCILE".to_owned(), "RUN")
+    }
+
+    /// How far the look through the living subscriptions is.
+    pub fn sweep() -> Self {
+        Self::new("RECONCILE".to_owned(), "SWEEP")
     }
 
     /// Whether charging is on.

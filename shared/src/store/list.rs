@@ -50,6 +50,26 @@ impl ListBy {
 impl Store {
     /// A page of at most `limit`, going on after `after`.
     pub async fn list(&self, by: &ListBy, after: Option<SubscriptionId>, limit: u8) -> Result<ListPage, StoreError> {
+        self.list_read(by, after, limit, true).await
+    }
+
+    /// As [`Store::list`], at half its price: what is read may be a moment old, and is a hint.
+    pub async fn list_as_it_was(
+        &self,
+        by: &ListBy,
+        after: Option<SubscriptionId>,
+        limit: u8,
+    ) -> Result<ListPage, StoreError> {
+        self.list_read(by, after, limit, false).await
+    }
+
+    async fn list_read(
+        &self,
+        by: &ListBy,
+        after: Option<SubscriptionId>,
+        limit: u8,
+        consistent: bool,
+    ) -> Result<ListPage, StoreError> {
         const TASK: &str = "list subscriptions";
         let (index, attribute, value) = by.index();
         let from = after.map(|id| {
@@ -71,16 +91,20 @@ impl Store {
         let listed = |item: &Item| item.get("id").and_then(|id| id.as_s().ok()).and_then(|id| id.parse().ok());
         let ids: Vec<SubscriptionId> = page.items.unwrap_or_default().iter().filter_map(listed).collect();
         let next = page.last_evaluated_key.as_ref().and_then(listed);
-        let mut found = self.subscriptions(&ids).await?;
+        let mut found = self.subscriptions(&ids, consistent).await?;
         let subscriptions = ids.iter().filter_map(|id| found.remove(id)).filter(|found| by.still_holds(found));
         Ok(ListPage { subscriptions: subscriptions.collect(), next })
     }
 
     /// Up to a hundred subscriptions by id.
-    async fn subscriptions(&self, ids: &[SubscriptionId]) -> Result<HashMap<SubscriptionId, Subscription>, StoreError> {
+    async fn subscriptions(
+        &self,
+        ids: &[SubscriptionId],
+        consistent: bool,
+    ) -> Result<HashMap<SubscriptionId, Subscription>, StoreError> {
         const TASK: &str = "read subscriptions";
         let keys = ids.iter().map(|id| Key::subscription(*id).item()).collect();
-        let found = self.items(keys, TASK).await?.into_iter().map(|item| from_item(item, TASK));
+        let found = self.read_items(keys, consistent, TASK).await?.into_iter().map(|item| from_item(item, TASK));
         found.map(|found| found.map(|found| (found.id, found))).collect()
     }
 
@@ -93,17 +117,26 @@ impl Store {
         let keys = uids.iter().map(|uid| Key::customer_uid(uid).item()).collect();
         let owner = |item: &Item| item.get("subscription").and_then(|id| id.as_s().ok()).and_then(|id| id.parse().ok());
         let ids: Vec<SubscriptionId> = self.items(keys, TASK).await?.iter().filter_map(owner).collect();
-        let found = if ids.is_empty() { HashMap::new() } else { self.subscriptions(&ids).await? };
+        let found = if ids.is_empty() { HashMap::new() } else { self.subscriptions(&ids, true).await? };
         Ok(found.into_values().map(|found| (found.customer_uid.clone(), found)).collect())
     }
 
     /// Up to a hundred items by key, those that are there.
-    pub(super) async fn items(&self, mut keys: Vec<Item>, task: &'static str) -> Result<Vec<Item>, StoreError> {
+    pub(super) async fn items(&self, keys: Vec<Item>, task: &'static str) -> Result<Vec<Item>, StoreError> {
+        self.read_items(keys, true, task).await
+    }
+
+    async fn read_items(
+        &self,
+        mut keys: Vec<Item>,
+        consistent: bool,
+        task: &'static str,
+    ) -> Result<Vec<Item>, StoreError> {
         let mut found = Vec::new();
         while !keys.is_empty() {
             let wanted = KeysAndAttributes::builder()
                 .set_keys(Some(keys))
-                .consistent_read(true)
+                .consistent_read(consistent)
                 .build()
                 .map_err(StoreError::build)?;
             let result = self

@@ -47,7 +47,7 @@ pub use ledger::{ChargeCursor, ChargePage, Entry, Ledger, MOST_CHARGES};
 pub use list::{ListBy, ListPage, MOST_LISTED};
 pub use meter::Meter;
 pub use plans::PlanPut;
-pub use run::Run;
+pub use run::{Run, Sweep};
 pub use subscriptions::{Buyer, Created, Guard, Idempotency, MOST_WINDOWS, Taken};
 pub use switch::{Charging, SWITCH_KEPT};
 

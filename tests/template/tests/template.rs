@@ -269,7 +269,15 @@ fn each_function_may_do_this_and_nothing_else() {
                 "SendMessage UntoldEvents",
             ],
         ),
-        ("reconcile", &["GetSecretValue Secret.Id", "Query ${Table}/index/by_day"]),
+        (
+            "reconcile",
+            &[
+                "BatchGetItem Table",
+                "GetSecretValue Secret.Id",
+                "Query ${Table}/index/by_day",
+                "Query ${Table}/index/by_state",
+            ],
+        ),
         ("webhook", &["GetSecretValue Secret.Id", "SendMessage Queue"]),
     ];
     for (name, own) in expected {

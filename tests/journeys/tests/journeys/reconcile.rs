@@ -11,7 +11,7 @@ use maedal::clock::Clock;
 use maedal::events::Kind;
 use maedal::iamport::Again;
 use maedal::ids::Ids;
-use maedal::store::{Entry, Run};
+use maedal::store::{Entry, Run, Sweep};
 use maedal::subscription::charge::Payment;
 use maedal::subscription::settle::Proof;
 use maedal::subscription::{FindingKind, MerchantUid, Status, SubscriptionId, Won};
@@ -386,36 +386,139 @@ async fn the_merchants_other_orders_are_read_over_page_by_page() {
     assert_eq!(reconciled(&world, 1).await.found, 0);
 }
 
-/// More than it lists of one span: the day is cut in two until each part fits, and nothing at the cut is lost or counted twice.
+/// The merchant's other orders of that day: `many` at a time.
+fn busy_day(world: &World, times: &[(&str, usize)]) {
+    world.stack.iamport().seed_key("anybody", world.stack.clock.now());
+    for (at, many) in times {
+        let at = seoul(at);
+        let token = token(world, at);
+        for nth in 0..*many {
+            order(world, at, &token, "anybody", &format!("order-{at}-{nth}"));
+        }
+    }
+}
+
+/// Somebody's payment that isn't here.
+fn orphaned(world: &World, at: Timestamp, nth: u64) {
+    let orphan = SubscriptionId::new(Ids::seeded(nth).next(at));
+    world.stack.iamport().seed_key(&orphan.to_string(), at);
+    order(world, at, &token(world, at), &orphan.to_string(), &MerchantUid::charge(orphan, 1, 1).to_string());
+}
+
+/// More than it lists of one span: the day is cut in two until each part fits, and nothing at the cut is lost or counted twice. As
+/// many as a part may have fit into the first half, and one more is in the second; of one second there may be any number.
 #[tokio::test]
 async fn a_day_with_more_payments_than_are_listed_at_once_is_cut() {
     let world = World::new().await;
     no_webhooks(&world);
-    let morning = world.stack.clock.now();
-    world.stack.iamport().seed_key("anybody", morning);
-    // As many as fit into each half, and one more in all.
-    for (hours, many) in [(0, 10_001), (9, 10_000)] {
-        let at = morning.saturating_add(SignedDuration::from_hours(hours)).unwrap();
-        let token = token(&world, at);
-        for nth in 0..many {
-            order(&world, at, &token, "anybody", &format!("order-{hours}-{nth}"));
-        }
-        world.stack.clock.set(at);
-        world.subscribed("coffee").await;
-    }
-    // The first second of the second half.
-    let noon = seoul("2026-11-23T12:00");
-    let orphan = SubscriptionId::new(Ids::seeded(9).next(noon));
-    world.stack.iamport().seed_key(&orphan.to_string(), morning);
-    let name = MerchantUid::charge(orphan, 1, 1).to_string();
-    order(&world, noon, &token(&world, noon), &orphan.to_string(), &name);
+    let times = [("2026-11-23T10:00:00", 2_500), ("2026-11-23T11:59:59", 2_499), ("2026-11-23T17:00:00", 5_001)];
+    busy_day(&world, &times);
+    // The last second of the first half, and the first of the second.
+    orphaned(&world, seoul("2026-11-23T11:59:59"), 8);
+    orphaned(&world, seoul("2026-11-23T12:00:00"), 9);
     world.stack.clock.set(seoul("2026-11-24T01:00"));
     let day = Span { from: seoul("2026-11-23T00:00"), to: seoul("2026-11-24T00:00") };
     let before = world.stack.billing.iamport.calls();
     let run = Box::pin(world.stack.billing.reconcile(day, BUDGET)).await.unwrap();
-    assert_eq!((run.there, run.here, run.found, run.settled, run.next), (5, 2, 1, 0, None));
-    // One for the day, that is too much; of each half 21 pages of what was paid and one of what was cancelled, and a token.
-    assert!((45..=47).contains(&(world.stack.billing.iamport.calls() - before)));
+    assert_eq!((run.there, run.here, run.found, run.settled, run.next), (2, 0, 2, 0, None));
+    // 22 pages of what was paid at least, and what it costs to come down to that one second and up again.
+    let calls = world.stack.billing.iamport.calls() - before;
+    assert!((22..=100).contains(&calls), "{calls}");
+}
+
+/// Called again and again with no more time than one part of the day takes, it comes to the day's end, and does nothing twice.
+#[tokio::test]
+async fn a_run_whose_time_ends_within_a_day_goes_on_there() {
+    let world = World::new().await;
+    no_webhooks(&world);
+    let id = world.subscribed("coffee").await;
+    let times: Vec<(String, usize)> = (12..17).map(|hour| (format!("2026-11-23T{hour}:00:00"), 2_600)).collect();
+    busy_day(&world, &times.iter().map(|(at, many)| (at.as_str(), *many)).collect::<Vec<_>>());
+    for (nth, hour) in (12..17).enumerate() {
+        orphaned(&world, seoul(&format!("2026-11-23T{hour}:30:00")), nth as u64);
+    }
+    world.stack.clock.set(seoul("2026-11-24T00:30"));
+    let billing = &world.stack.billing;
+    // Today's item, as it was written before there were parts.
+    billing.store.put_run(&Run { next: seoul("2026-11-23T00:00"), to: seoul("2026-11-24T00:00") }).await.unwrap();
+    let before = billing.iamport.calls();
+    let (mut total, mut stops) = (Reconciled::default(), Vec::new());
+    loop {
+        let run = Box::pin(billing.reconcile_daily(Duration::from_millis(1))).await.unwrap();
+        total.there += run.there;
+        total.here += run.here;
+        total.found += run.found;
+        let Some(next) = run.next else { break };
+        assert_eq!(billing.store.run().await.unwrap().unwrap().next, next);
+        stops.push(next);
+    }
+    // The buyer's window and first charge, and the five.
+    assert_eq!((total.there, total.here, total.found), (7, 1, 5));
+    let within = |stop: &Timestamp| *stop > seoul("2026-11-23T00:00") && *stop < seoul("2026-11-24T00:00");
+    assert!(stops.len() >= 3 && stops.iter().all(within) && stops.is_sorted(), "{stops:?}");
+    // 13,000 orders are 26 pages; each call begins with the rest of the day, and halves it.
+    let calls = billing.iamport.calls() - before;
+    assert!(calls <= 26 + 12 * (stops.len() as u64 + 1), "{calls} calls, {} stops", stops.len());
+    assert_eq!(billing.reconcile_daily(BUDGET).await.unwrap(), Reconciled::default(), "the day is done");
+    assert_eq!(world.subscription(id).await.status, Status::Active);
+}
+
+/// Its item has lost its place in the index of what is due.
+fn unlist(world: &World, id: SubscriptionId) {
+    let key = json!({ "pk": { "S": format!("SUB#{id}") }, "sk": { "S": "SUB" } });
+    let change =
+        json!({ "TableName": sandbox::stack::TABLE, "Key": key, "UpdateExpression": "REMOVE due_at, due_shard" });
+    world.stack.database().update_item(serde_json::from_value(change).unwrap()).unwrap();
+}
+
+#[tokio::test]
+async fn a_living_subscription_that_is_listed_nowhere_is_listed_again_within_a_day() {
+    let world = World::new().await;
+    let mut ids = Vec::new();
+    for _ in 0..3 {
+        ids.push(world.subscribed("coffee").await);
+    }
+    world.commanded(ids[1], "pause", json!({})).await;
+    world.live_until(seoul("2026-12-20T12:00")).await;
+    unlist(&world, ids[0]);
+    // (A pause waits for nothing, so it is listed nowhere.)
+    assert_eq!(world.subscription(ids[0]).await.listed_at, None);
+    let before = world.subscription(ids[2]).await;
+    world.live_until(seoul("2026-12-21T03:00")).await;
+    let listed = |s: &maedal::subscription::Subscription| s.listed_at;
+    assert_eq!(listed(&world.subscription(ids[0]).await), Some(seoul("2026-12-23T10:00")));
+    assert_eq!(listed(&world.subscription(ids[1]).await), None);
+    assert_eq!(world.subscription(ids[2]).await, before, "who is listed is left alone");
+    let sweep = world.stack.billing.store.sweep().await.unwrap().unwrap();
+    assert_eq!((sweep.day, sweep.status, sweep.unlisted), (seoul("2026-12-21T00:00"), None, 1));
+    world.live_until(seoul("2026-12-24T12:00")).await;
+    assert_eq!(world.outcomes(ids[0]).await, ["paid", "paid"]);
+    assert_eq!(world.stack.billing.store.sweep().await.unwrap().unwrap().unlisted, 0);
+}
+
+/// A look that is stopped goes on where it was, a look through a day that is over, too.
+#[tokio::test]
+async fn a_look_through_the_living_goes_on_where_it_ended() {
+    let world = World::new().await;
+    let mut ids = Vec::new();
+    for _ in 0..5 {
+        ids.push(world.subscribed("coffee").await);
+    }
+    ids.sort();
+    let day = seoul("2026-11-23T00:00");
+    let billing = &world.stack.billing;
+    for id in &ids {
+        unlist(&world, *id);
+    }
+    // The newest first: the two newest were looked at, by yesterday's.
+    let sweep = Sweep { day, status: Some(Status::Active), after: Some(ids[3]), unlisted: 0 };
+    billing.store.put_sweep(&sweep).await.unwrap();
+    world.stack.clock.set(seoul("2026-11-24T00:30"));
+    let swept = billing.sweep_daily(BUDGET).await.unwrap();
+    assert_eq!((swept.looked_at, swept.unlisted), (3, 3));
+    let swept = billing.sweep_daily(BUDGET).await.unwrap();
+    assert_eq!((swept.looked_at, swept.unlisted), (5, 2), "and then that of today");
+    assert_eq!(billing.sweep_daily(BUDGET).await.unwrap().looked_at, 0);
 }
 
 #[tokio::test]

@@ -190,7 +190,7 @@ proptest! {
         }
     }
 
-    /// A week of doubt is the longest: then a person has it.
+    /// A week of doubt is the longest: then a person has it, and I'mport is asked on, once a day.
     #[test]
     fn an_attempt_never_stays_in_doubt_for_longer_than_its_looks(delays in prop::collection::vec(0..600i64, 40)) {
         let policy = Policy::default();
@@ -206,8 +206,12 @@ proptest! {
             let step = subscription.next_step(now, &policy);
             prop_assert!(matches!(step, Step::Resolve | Step::Nothing { .. }), "{step:?}");
             carry_out(&mut subscription, step, Luck::NoAnswer, now, &policy);
+            if let Some(review) = &subscription.review {
+                prop_assert!(review.since.duration_since(start) <= SignedDuration::from_hours(24 * 9));
+                let next = subscription.due_at(now, &policy);
+                prop_assert!(next.is_some_and(|next| next.duration_since(now) <= SignedDuration::from_hours(24)));
+            }
         }
         prop_assert_eq!(subscription.status, Status::NeedsReview);
-        prop_assert!(now.duration_since(start) <= SignedDuration::from_hours(24 * 9));
     }
 }

@@ -26,7 +26,9 @@ use super::{Billing, TRIES};
 use crate::iamport::{Again, Answer, CallError, IamportPayment, PaymentStatus};
 use crate::store::{Entry, Guard, StoreError, Taken};
 use crate::subscription::settle::{LatePayment, Proof};
-use crate::subscription::{ImpUid, Intent, MerchantUid, RepairAction, Subscription, SubscriptionId, Won};
+use crate::subscription::{
+    ImpUid, Intent, MerchantUid, RepairAction, Review, ReviewCause, Subscription, SubscriptionId, Won,
+};
 
 /// What became of the attempts at a period that are recorded as declined.
 pub(super) enum Earlier {
@@ -331,13 +333,24 @@ impl Billing {
     }
 
     /// The books disagree: a person must look. The attempt stays in flight, so that nothing else is charged.
-    pub(super) async fn review(&self, mut seen: Subscription, reason: String) -> Result<Charged, StoreError> {
+    pub(super) async fn review(&self, seen: Subscription, reason: String) -> Result<Charged, StoreError> {
+        self.review_for(ReviewCause::Difference, seen, reason).await
+    }
+
+    /// As [`Billing::review`], where `cause` isn't a difference of the books.
+    pub(super) async fn review_for(
+        &self,
+        cause: ReviewCause,
+        mut seen: Subscription,
+        reason: String,
+    ) -> Result<Charged, StoreError> {
         for _ in 0..TRIES {
             let now = self.now();
-            if seen.review.is_some() {
+            let known = |review: &Review| review.cause == ReviewCause::Difference || review.cause == cause;
+            if seen.review.as_ref().is_some_and(known) {
                 return Ok(Charged::NeedsReview(Box::new(seen)));
             }
-            seen.needs_review(reason.clone(), now);
+            seen.needs_review_for(cause, reason.clone(), now);
             let intent = seen.in_flight.as_ref();
             warn!(
                 customer_uid = %seen.customer_uid,

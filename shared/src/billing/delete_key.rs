@@ -10,7 +10,7 @@ use tracing::{info, warn};
 use super::Billing;
 use crate::iamport::CallError;
 use crate::store::StoreError;
-use crate::subscription::{KeyDeletion, Purpose, Subscription};
+use crate::subscription::{KeyDeletion, Purpose, ReviewCause, Subscription};
 
 /// A key that is there still is asked for again after so long, then daily.
 const SOON: SignedDuration = SignedDuration::from_mins(5);
@@ -42,6 +42,7 @@ impl Billing {
         if gone {
             info!(subscription = %seen.id, outcome = "deleted", "billing key deleted");
             seen.key_deleted();
+            seen.end_review_of(ReviewCause::KeyDeletion);
             if let (Some(method), Some(Purpose::Window { number })) = (&mut seen.payment_method, latest) {
                 method.window = number;
             }
@@ -56,7 +57,8 @@ impl Billing {
         let error = error.map(ToString::to_string);
         warn!(subscription = %seen.id, tries, error, outcome = "billing key open", "billing key not deleted");
         if tries >= MOST_TRIES {
-            seen.needs_review("the billing key could not be deleted at I'mport".to_owned(), now);
+            let reason = "the billing key could not be deleted at I'mport".to_owned();
+            seen.needs_review_for(ReviewCause::KeyDeletion, reason, now);
         }
         let wait = if tries == 1 { SOON } else { DAILY };
         seen.key_deletion = Some(KeyDeletion { due_at: now.saturating_add(wait).unwrap_or(now), tries });

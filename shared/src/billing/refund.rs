@@ -10,7 +10,7 @@ use tracing::{info, warn};
 use super::{Billing, TRIES};
 use crate::iamport::{Answer, Cancel, IamportPayment};
 use crate::store::{Entry, Key, StoreError};
-use crate::subscription::{Charge, ImpUid, Refund, RefundIntent, SubscriptionId, Won};
+use crate::subscription::{Charge, ImpUid, Refund, RefundIntent, ReviewCause, SubscriptionId, Won};
 
 /// A refund that I'mport refuses or doesn't answer is asked for again after so long, then daily.
 const SOON: SignedDuration = SignedDuration::from_mins(5);
@@ -77,7 +77,8 @@ impl Billing {
         if tries >= MOST_TRIES
             && let Some(subscription) = self.store.subscription(id).await?
         {
-            self.review(subscription, format!("{imp_uid} could not be refunded: {why}")).await?;
+            self.review_for(ReviewCause::Refund, subscription, format!("{imp_uid} could not be refunded: {why}"))
+                .await?;
         }
         let wait = if tries == 1 { SOON } else { DAILY };
         let due_at = now.saturating_add(wait).unwrap_or(now);
@@ -103,6 +104,9 @@ impl Billing {
             entries.extend(refunds.into_iter().map(Entry::Refund));
             match self.store.write(&entries).await {
                 Ok(()) => {
+                    if charge.refund.as_ref().is_some_and(|refund| refund.tries >= MOST_TRIES) {
+                        self.end_review_of_refunds(charge.subscription).await?;
+                    }
                     info!(merchant_uid = %charge.merchant_uid, imp_uid = %payment.imp_uid, refunded = shown.cancel_amount().get(), outcome = "refunded", "refund settled");
                     return Ok(());
                 }
@@ -114,6 +118,25 @@ impl Billing {
             }
         }
         Err(StoreError::Conflict { task: "record a refund" })
+    }
+
+    /// A refund that a person was called for has worked after all: where no other one is stuck, nobody need look any more.
+    async fn end_review_of_refunds(&self, id: SubscriptionId) -> Result<(), StoreError> {
+        for _ in 0..TRIES {
+            let Some(mut subscription) = self.store.subscription(id).await? else { return Ok(()) };
+            let stuck = |charge: &Charge| charge.refund.as_ref().is_some_and(|refund| refund.tries >= MOST_TRIES);
+            if self.store.ledger(id).await?.charges.iter().any(stuck)
+                || !subscription.end_review_of(ReviewCause::Refund)
+            {
+                return Ok(());
+            }
+            match self.store.put(&mut subscription, self.now(), &self.policy).await {
+                Ok(()) => return Ok(()),
+                Err(StoreError::Conflict { .. }) => (),
+                Err(error @ (StoreError::Unavailable { .. } | StoreError::Defect { .. })) => return Err(error),
+            }
+        }
+        Err(StoreError::Conflict { task: "end a review" })
     }
 }
 

@@ -10,7 +10,7 @@ use super::verify::{Evidence, passed, weigh};
 use super::{Billing, TRIES};
 use crate::store::{StoreError, Taken};
 use crate::subscription::settle::Proof;
-use crate::subscription::{Intent, Status, Subscription};
+use crate::subscription::{Intent, ReviewCause, Status, Subscription};
 
 /// How long I'mport may take to show what it was sent. Before that, finding nothing proves nothing.
 pub const SETTLE_DELAY: SignedDuration = SignedDuration::from_mins(10);
@@ -51,6 +51,23 @@ impl Billing {
             if !wanted {
                 let reason = "never reached the payment gateway".to_owned();
                 return self.settle(seen, intent.merchant_uid, Proof::Declined { reason, imp_uid: None }).await;
+            }
+            // A person was called because I'mport couldn't be asked; now it has answered.
+            if seen.end_review_of(ReviewCause::Doubt) {
+                match self.store.put(&mut seen, now, &self.policy).await {
+                    Ok(()) => (),
+                    Err(StoreError::Conflict { .. }) => match self.store.subscription(seen.id).await? {
+                        Some(current) if current.in_flight.as_ref() == Some(intent) => {
+                            seen = current;
+                            continue;
+                        }
+                        current => return Ok(Charged::NotClaimed(current.map(Box::new))),
+                    },
+                    Err(error @ (StoreError::Unavailable { .. } | StoreError::Defect { .. })) => return Err(error),
+                }
+            }
+            if seen.status == Status::NeedsReview {
+                return Ok(Charged::NeedsReview(Box::new(seen)));
             }
             if let Some(later) = seen.may_send_again_at(now, &self.policy) {
                 seen.look_again_at(later);

@@ -195,8 +195,11 @@ impl SubscriptionFacts {
     }
 
     fn of(old: Option<&Subscription>, new: &Subscription, next_charge: Option<&Intent>) -> Self {
-        let review =
-            |Review { since, reason, was }: &Review| ReviewFacts { since: *since, reason: reason.clone(), was: *was };
+        let review = |Review { since, reason, was, .. }: &Review| ReviewFacts {
+            since: *since,
+            reason: reason.clone(),
+            was: *was,
+        };
         Self {
             id: new.id,
             customer_id: Some(new.customer_id.clone()),

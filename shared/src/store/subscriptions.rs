@@ -633,7 +633,7 @@ const SUBSCRIPTION: Shape = Shape {
         Nested { name: "dunning", identity: "since", known: &["since", "last_decline", "declines", "retry_at"] },
         Nested { name: "doubt", identity: "since", known: &["since", "looks", "next_look", "unsent", "refusal"] },
         Nested { name: "key_deletion", identity: "due_at", known: &["due_at", "tries"] },
-        Nested { name: "review", identity: "since", known: &["since", "reason", "was"] },
+        Nested { name: "review", identity: "since", known: &["since", "reason", "was", "cause"] },
         Nested { name: "repair", identity: "action", known: &["action", "due_at"] },
         Nested { name: "ended", identity: "at", known: &["at", "reason"] },
     ],
@@ -644,8 +644,8 @@ mod tests {
     use super::*;
     use crate::store::unknown::tests::names_all;
     use crate::subscription::{
-        Checkout, Doubt, Dunning, EndReason, Ended, Interval, KeyDeletion, Plan, Repair, RepairAction, Review, Terms,
-        Unit, Won,
+        Checkout, Doubt, Dunning, EndReason, Ended, Interval, KeyDeletion, Plan, Repair, RepairAction, Review,
+        ReviewCause, Terms, Unit, Won,
     };
 
     /// A subscription that has all that one can have, if never at once.
@@ -694,7 +694,7 @@ mod tests {
         s.doubt = Some(Doubt { since: now, looks: 1, next_look: now, unsent: true, refusal: Some(String::new()) });
         s.next_plan = Some(plan);
         s.key_deletion = Some(KeyDeletion { due_at: now, tries: 1 });
-        s.review = Some(Review { since: now, reason: String::new(), was: Status::Active });
+        s.review = Some(Review { since: now, reason: String::new(), was: Status::Active, cause: ReviewCause::Doubt });
         s.repair = Some(Repair { action: RepairAction::Accept, due_at: now });
         s.ended = Some(Ended { at: now, reason: EndReason::Requested });
         s

@@ -7,7 +7,7 @@
 //!    │ trial                  ^   \   paid                                               ^
 //!    └──> trialing ───────────┘    \─────────────────── cancel at period end ────────────┘
 //!
-//! any of them ──> needs_review: the books disagree; only an operator leaves it
+//! any of them ──> needs_review: a person must look; where only an answer of I'mport's was missing, that ends it, too
 //! ```
 //!
 //! One function says what is next, [`Subscription::next_step`]. Everything else executes steps.
@@ -173,7 +173,8 @@ pub enum Status {
     Paused,
     /// Over.
     Canceled,
-    /// The books disagree, or an attempt could not be resolved. Only an operator leaves it.
+    /// The books disagree, which only an operator ends; or I'mport could not say or do something for too long: see
+    /// [`ReviewCause`].
     NeedsReview,
 }
 
@@ -292,6 +293,31 @@ pub struct Review {
     pub reason: String,
     /// Where it stood before; and where it stands, if late truth has moved it on meanwhile.
     pub was: Status,
+    /// What would end it.
+    #[serde(default, skip_serializing_if = "ReviewCause::is_difference")]
+    pub cause: ReviewCause,
+}
+
+/// Why a person was called, and so what proof ends the review by itself.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ReviewCause {
+    /// The books disagree: only a person can tell what is right.
+    #[default]
+    Difference,
+    /// I'mport could not say for too long what became of an attempt. The looks go on, and its answer ends the review.
+    Doubt,
+    /// A refund was refused too often. It goes on being asked for, and ends the review once it is settled.
+    Refund,
+    /// A billing key could not be deleted. The deletion goes on, and ends the review once the key is gone.
+    KeyDeletion,
+}
+
+impl ReviewCause {
+    #[allow(clippy::trivially_copy_pass_by_ref)]
+    fn is_difference(&self) -> bool {
+        *self == Self::Difference
+    }
 }
 
 /// How a subscription ended.
@@ -429,11 +455,32 @@ impl Subscription {
         self.ended = Some(Ended { at: now, reason });
     }
 
-    /// Hands it to a person.
+    /// Hands it to a person, who alone can tell what is right.
     pub fn needs_review(&mut self, reason: String, now: Timestamp) {
-        if self.status != Status::NeedsReview {
-            self.review = Some(Review { since: now, reason, was: self.status });
-            self.status = Status::NeedsReview;
+        self.needs_review_for(ReviewCause::Difference, reason, now);
+    }
+
+    /// Hands it to a person. A difference takes the place of a cause that proof would end; nothing else does.
+    pub fn needs_review_for(&mut self, cause: ReviewCause, reason: String, now: Timestamp) {
+        match &mut self.review {
+            Some(review) if cause == ReviewCause::Difference && review.cause != cause => {
+                (review.cause, review.reason) = (cause, reason);
+            }
+            Some(_) => (),
+            None => {
+                self.review = Some(Review { since: now, reason, was: self.status, cause });
+                self.status = Status::NeedsReview;
+            }
         }
+    }
+
+    /// Proof has answered what a person was called for: it stands where it stood, unless that person has decided. Whether that
+    /// was so.
+    pub fn end_review_of(&mut self, cause: ReviewCause) -> bool {
+        let ends = self.repair.is_none() && self.review.as_ref().is_some_and(|review| review.cause == cause);
+        if ends {
+            self.end_review();
+        }
+        ends
     }
 }

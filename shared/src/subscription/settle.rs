@@ -12,7 +12,7 @@ use super::period::days_after;
 use super::step::{Policy, after};
 use super::unknown::Unknown;
 use super::won::Won;
-use super::{Doubt, Status, Subscription};
+use super::{Doubt, ReviewCause, Status, Subscription};
 
 /// When an attempt in doubt is looked up, counted from its last send: the second look comes right after the settle delay.
 /// Then once a day.
@@ -72,6 +72,7 @@ impl Subscription {
         let intent = self.in_flight.take()?;
         let claimed_at = self.claimed_at.take().unwrap_or(now);
         let was_in_doubt = self.doubt.take().is_some();
+        self.end_review_of(ReviewCause::Doubt);
         self.sends = 0;
         let paid_before = intent.period <= self.paid_through;
         let status = match &proof {
@@ -163,14 +164,15 @@ impl Subscription {
         self.doubt = None;
     }
 
-    /// Keeps an attempt in doubt and plans the next look; after seven days of looking it goes to a person.
+    /// Keeps an attempt in doubt and plans the next look; after seven days of looking it goes to a person, and is looked up on.
     pub fn keep_in_doubt(&mut self, unsent: bool, refusal: Option<String>, now: Timestamp) {
         let Some(intent) = &self.in_flight else { return };
         let claimed_at = self.claimed_at.unwrap_or(now);
         let since = self.doubt.as_ref().map_or(claimed_at, |doubt| doubt.since);
         if now >= after(since, LOOK_FOR) {
             let uid = intent.merchant_uid;
-            return self.needs_review(format!("what became of {uid} could not be found out in seven days"), now);
+            let reason = format!("what became of {uid} could not be found out in seven days");
+            self.needs_review_for(ReviewCause::Doubt, reason, now);
         }
         // A new send starts the looks anew.
         let looks = self.doubt.as_ref().filter(|doubt| doubt.next_look > claimed_at).map_or(0, |doubt| doubt.looks + 1);

@@ -9,7 +9,7 @@ use super::id::{LAST_ATTEMPT, LAST_PERIOD, MerchantUid};
 use super::repair::RepairAction;
 use super::window::ChargeWindow;
 use super::won::Won;
-use super::{CLAIMS_A_DAY, Checkout, Status, Subscription};
+use super::{CLAIMS_A_DAY, Checkout, ReviewCause, Status, Subscription};
 
 /// How long a worker has for an attempt that it claimed, before others may ask what became of it.
 pub const LEASE: SignedDuration = SignedDuration::from_mins(5);
@@ -166,7 +166,7 @@ impl Subscription {
     /// The next step and its time, which may be past.
     fn agenda(&self, now: Timestamp, policy: &Policy) -> Option<(Timestamp, Step)> {
         if self.status == Status::NeedsReview {
-            return self.repair.as_ref().map(|repair| (repair.due_at, Step::Repair(repair.action)));
+            return self.review_agenda();
         }
         if self.in_flight.is_some() {
             return Some((self.next_look(), Step::Resolve));
@@ -185,6 +185,21 @@ impl Subscription {
                 (policy.delete_keys && kept).then_some((ended_at, Step::DeleteKey))
             }
             Status::Expired | Status::NeedsReview => None,
+        }
+    }
+
+    /// While a person is called, what was decided is carried out; else I'mport is asked on for what would end the review, and a
+    /// billing key is deleted that the buyer wants deleted.
+    fn review_agenda(&self) -> Option<(Timestamp, Step)> {
+        if let Some(repair) = &self.repair {
+            return Some((repair.due_at, Step::Repair(repair.action)));
+        }
+        let cause = self.review.as_ref().map_or(ReviewCause::Difference, |review| review.cause);
+        match (cause, &self.in_flight, &self.key_deletion) {
+            (ReviewCause::Doubt, Some(_), _) => Some((self.next_look(), Step::Resolve)),
+            (_, None, Some(deletion)) => Some((deletion.due_at, Step::DeleteKey)),
+            (ReviewCause::Difference | ReviewCause::Refund | ReviewCause::KeyDeletion, Some(_), _)
+            | (_, None, None) => None,
         }
     }
 

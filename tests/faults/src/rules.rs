@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use jiff::{SignedDuration, Timestamp};
 use maedal::subscription::{
     AfterDunning, CLAIMS_A_DAY, Charge, ChargeStatus, Finding, MerchantUid, Policy, Purpose, RepairAction, Review,
-    Status, Subscription, SubscriptionId,
+    ReviewCause, Status, Subscription, SubscriptionId,
 };
 use serde_json::Value;
 use simulator::{Payment, Simulator};
@@ -78,6 +78,8 @@ pub type Entered = (String, u64);
 #[derive(Debug)]
 pub struct Was {
     status: Status,
+    /// Proof may end the review, without anybody's decision.
+    proof_ends_review: bool,
     version: u64,
     paid_through: u32,
     in_flight: Option<MerchantUid>,
@@ -159,6 +161,10 @@ impl Rules {
     pub fn before(&self, copy: &Copy) -> BTreeMap<SubscriptionId, Was> {
         let was = |subscription: &Subscription| Was {
             status: subscription.status,
+            proof_ends_review: subscription
+                .review
+                .as_ref()
+                .is_some_and(|review| review.cause != ReviewCause::Difference),
             version: subscription.version,
             paid_through: subscription.paid_through,
             in_flight: subscription.in_flight.as_ref().map(|intent| intent.merchant_uid),
@@ -277,7 +283,7 @@ impl Rules {
         if is.version != was.version + 1 {
             self.broken(Rule::DoubtBlocks, format!("{id}: version {} after {}", is.version, was.version));
         }
-        let repaired = was.status == Status::NeedsReview && self.repairs.contains_key(&id);
+        let repaired = was.status == Status::NeedsReview && (self.repairs.contains_key(&id) || was.proof_ends_review);
         if !repaired && !may_become(was.status, is.status) {
             self.broken(Rule::IllegalTransition, format!("{id}: {} after {}", is.status.word(), was.status.word()));
         }

@@ -258,21 +258,35 @@ async fn a_payment_that_i_mport_shows_late_is_found_later() {
     assert_eq!(world.payments(), 2);
 }
 
-/// Rule 4's end: what can't be resolved in seven days goes to a person, and is not charged again.
+/// Rule 4's end: what can't be resolved in seven days goes to a person, and is not charged again. I'mport is asked on, once a
+/// day: what it says, once it can be asked, ends the review.
 #[tokio::test]
-async fn what_cannot_be_resolved_in_seven_days_needs_review() {
-    let world = World::new().await;
-    let id = world.subscribed("coffee").await;
-    world.fault(Rule::always(Fault::WebhookLost).on(Call::Webhook));
-    world.fault(Rule::once(Call::Again, Fault::CutAfterEffect));
-    world.fault(Rule::always(Fault::ErrorBeforeEffect(503)).on(Call::Lookup));
-    world.live_until(seoul("2026-12-30T09:00")).await;
-    assert_eq!(world.subscription(id).await.status, Status::Active);
-    world.live_until(seoul("2027-01-02T09:00")).await;
-    assert_eq!(world.subscription(id).await.status, Status::NeedsReview);
-    world.no_faults();
-    world.live_until(seoul("2027-03-02T09:00")).await;
-    assert_eq!(world.payments(), 2, "nothing is charged while a person has it");
+async fn what_cannot_be_resolved_in_seven_days_needs_review_until_iamport_answers() {
+    // Where it never arrived, it is sent again, under its own name.
+    for fate in [Fault::CutAfterEffect, Fault::CutBeforeEffect] {
+        let world = World::new().await;
+        let id = world.subscribed("coffee").await;
+        world.fault(Rule::always(Fault::WebhookLost).on(Call::Webhook));
+        world.fault(Rule::once(Call::Again, fate.clone()));
+        world.fault(Rule::always(Fault::ErrorBeforeEffect(503)).on(Call::Lookup));
+        world.live_until(seoul("2026-12-30T09:00")).await;
+        assert_eq!(world.subscription(id).await.status, Status::Active);
+        world.live_until(seoul("2027-01-02T09:00")).await;
+        assert_eq!(world.subscription(id).await.status, Status::NeedsReview);
+        world.live_until(seoul("2027-01-10T09:00")).await;
+        let calls = world.stack.billing.iamport.calls();
+        world.live_until(seoul("2027-01-15T09:00")).await;
+        assert!((4..=6).contains(&(world.stack.billing.iamport.calls() - calls)), "once a day");
+        assert!(world.payments() <= 2, "nothing is charged meanwhile");
+        world.no_faults();
+        world.fault(Rule::always(Fault::WebhookLost).on(Call::Webhook));
+        world.live_until(seoul("2027-01-16T12:00")).await;
+        let s = world.subscription(id).await;
+        assert_eq!((s.review, world.outcomes(id).await), (None, vec!["paid", "paid"]), "{fate:?}");
+        world.live_until(seoul("2027-01-24T12:00")).await;
+        assert_eq!(world.subscription(id).await.status, Status::Active, "{fate:?}");
+        world.reconciled(&[id]).await;
+    }
 }
 
 /// What never arrived is not sent any more once its period is over.

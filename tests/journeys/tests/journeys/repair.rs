@@ -376,3 +376,28 @@ async fn a_refund_that_is_refused_again_and_again_is_asked_for_anew_or_given_up(
         world.reconciled(&[id]).await;
     }
 }
+
+/// What a person was called for only because I'mport wouldn't ends by itself once I'mport does.
+#[tokio::test]
+async fn a_review_ends_where_what_it_waited_for_is_done() {
+    let refuse = |message: &str| Fault::Refuse { code: -1, message: message.to_owned() };
+    let world = World::new().await;
+    let (refunded, left) = (world.subscribed("coffee").await, world.subscribed("coffee").await);
+    world.fault(Rule::always(refuse("취소할 수 없습니다.")).on(Call::Cancel));
+    world.fault(Rule::always(refuse("삭제할 수 없습니다.")).on(Call::Customer));
+    world.commanded(refunded, "charges/1-1/refund", json!({ "reason": "a test" })).await;
+    world.delete_key(left).await;
+    world.live_until(seoul("2026-12-05T12:00")).await;
+    for id in [refunded, left] {
+        assert_eq!(world.subscription(id).await.status, Status::NeedsReview);
+    }
+    world.no_faults();
+    world.live_until(seoul("2026-12-07T12:00")).await;
+    for id in [refunded, left] {
+        let s = world.subscription(id).await;
+        assert_eq!((s.status, s.review, s.key_deletion), (Status::Active, None, None));
+    }
+    assert_eq!(world.ledger(refunded).await.charges[0].standing(), Won::ZERO);
+    assert!(world.subscription(left).await.payment_method.unwrap().deleted);
+    world.reconciled(&[refunded, left]).await;
+}

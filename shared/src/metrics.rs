@@ -40,6 +40,8 @@ metrics! {
     InDoubt: "Count",
     /// Subscriptions that were handed to a person.
     NeedsReview: "Count",
+    /// Subscriptions that wait for a person, hour by hour.
+    OpenReviews: "Count",
     /// Findings of a reconciliation.
     BooksDiffer: "Count",
     /// Won that buyers were charged.

@@ -1,7 +1,8 @@
 //! `reconcile`: an EventBridge schedule says that an hour has passed. The first tick of a day compares yesterday with I'mport's
 //! books; those that follow go on where one ended or died, or find nothing left to do.
 //!
-//! It also looks through all living subscriptions, once a day: each must be listed where it is due.
+//! It also looks through all living subscriptions, once a day: each must be listed where it is due. And it counts, each hour,
+//! those that wait for a person.
 //!
 //! An operator may have any days of the last 90 compared: `{"days": 7}`, or `{"from": "2026-11-16T00:00:00Z", "to":
 //! "2026-11-23T00:00:00Z"}`. Where the time wasn't enough, the answer's `next` is the `from` to go on with.
@@ -49,6 +50,8 @@ pub struct Ran {
     /// The living subscriptions that were looked at.
     #[serde(flatten)]
     pub swept: Swept,
+    /// How many subscriptions wait for a person.
+    pub open_reviews: u64,
 }
 
 /// A run that could not be made, or not to its end.
@@ -93,7 +96,8 @@ pub async fn handle(app: &App, asked: Asked) -> Result<Ran, RunError> {
 /// three quarters of it at least.
 async fn by_the_hour(app: &App) -> Result<Ran, RunError> {
     let started = tokio::time::Instant::now();
+    let reviews = app.billing.count_reviews().await;
     let swept = app.billing.sweep_daily(app.budget / 4).await;
     let reconciled = Box::pin(app.billing.reconcile_daily(app.budget.saturating_sub(started.elapsed()))).await?;
-    Ok(Ran { reconciled, swept: swept? })
+    Ok(Ran { reconciled, swept: swept?, open_reviews: reviews? })
 }

@@ -14,6 +14,7 @@ mod hear;
 mod import;
 mod my_page;
 mod open_checkout;
+mod open_reviews;
 mod open_window;
 mod payment_method;
 mod put_plan;

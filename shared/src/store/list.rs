@@ -3,7 +3,7 @@
 
 use std::collections::HashMap;
 
-use aws_sdk_dynamodb::types::{KeysAndAttributes, ReturnConsumedCapacity};
+use aws_sdk_dynamodb::types::{KeysAndAttributes, ReturnConsumedCapacity, Select};
 
 use super::subscriptions::from_item;
 use super::table::{CUSTOMER_INDEX, STATE_INDEX};
@@ -61,6 +61,28 @@ impl Store {
         limit: u8,
     ) -> Result<ListPage, StoreError> {
         self.list_read(by, after, limit, false).await
+    }
+
+    /// How many subscriptions are in a state, as far as the index knows.
+    pub async fn count_in(&self, status: Status) -> Result<u64, StoreError> {
+        const TASK: &str = "count subscriptions";
+        let (mut count, mut from) = (0, None);
+        loop {
+            let query = self
+                .query()
+                .index_name(STATE_INDEX)
+                .key_condition_expression("#status = :status")
+                .expression_attribute_names("#status", "status")
+                .expression_attribute_values(":status", s(status.word()))
+                .select(Select::Count)
+                .set_exclusive_start_key(from);
+            let page = self.page(query, TASK).await?;
+            count += u64::try_from(page.count).unwrap_or(0);
+            from = page.last_evaluated_key;
+            if from.is_none() {
+                return Ok(count);
+            }
+        }
     }
 
     async fn list_read(

@@ -625,3 +625,20 @@ async fn ten_months() {
     assert_eq!((report.double_charges, report.needs_review), (0, 0), "{report:?}");
     assert_eq!(reconciled(&world, 80).await.found, 0);
 }
+
+#[tokio::test]
+async fn open_reviews_are_counted_by_the_hour_for_as_long_as_they_are_open() {
+    let world = World::new().await;
+    let (id, _) = (world.subscribed("coffee").await, world.subscribed("coffee").await);
+    let app = reconcile::App { billing: world.stack.billing.clone(), budget: BUDGET };
+    let count = async || reconcile::handle(&app, reconcile::Asked::default()).await.unwrap().open_reviews;
+    assert_eq!(count().await, 0);
+    let mut s = world.subscription(id).await;
+    s.needs_review("somebody must look".to_owned(), world.stack.clock.now());
+    world.stack.billing.store.put(&mut s, world.stack.clock.now(), &world.stack.billing.policy).await.unwrap();
+    assert_eq!((count().await, count().await), (1, 1));
+    let answer = world.command(id, "repair", json!({ "action": "accept", "reason": "checked" })).await;
+    assert_eq!(answer.status, 202);
+    world.after(SignedDuration::from_mins(2)).await;
+    assert_eq!(count().await, 0);
+}

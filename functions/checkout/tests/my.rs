@@ -175,7 +175,7 @@ async fn the_page_says_where_the_subscription_stands() -> Result<(), Error> {
     let (now, policy) = (app.billing.clock.now(), &app.billing.policy);
     let past_due = |s: &mut Subscription| {
         s.status = Status::PastDue;
-        s.dunning = Some(Dunning::begin(now));
+        s.dunning = Some(Dunning::begin(1, now));
     };
     let no_key = |s: &mut Subscription| {
         if let Some(method) = &mut s.payment_method {

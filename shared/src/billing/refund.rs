@@ -223,6 +223,7 @@ mod tests {
             credit: Won::ZERO,
             carried: Won::ZERO,
             left: Won::ZERO,
+            window: None,
             until: jiff::Timestamp::UNIX_EPOCH,
         };
         let status = ChargeStatus::Declined { reason: String::new(), imp_uid: None };

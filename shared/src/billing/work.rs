@@ -163,12 +163,16 @@ impl Billing {
                     }
                     Look::Unanswered => return Ok(Worked::Waiting(Box::new(seen))),
                 },
-                Step::GiveUp => match self.look_for_late_payment(&mut seen).await? {
+                Step::GiveUp => match self.look_for_billing_key(&mut seen).await? {
                     Look::Found => Ok(()),
-                    Look::Nothing => {
-                        seen.end(EndReason::Unpaid, now);
-                        self.store.put(&mut seen, now, &self.policy).await
-                    }
+                    Look::Nothing => match self.look_for_late_payment(&mut seen).await? {
+                        Look::Found => Ok(()),
+                        Look::Nothing => {
+                            seen.end(EndReason::Unpaid, now);
+                            self.store.put(&mut seen, now, &self.policy).await
+                        }
+                        Look::Unanswered => return Ok(Worked::Waiting(Box::new(seen))),
+                    },
                     Look::Unanswered => return Ok(Worked::Waiting(Box::new(seen))),
                 },
                 Step::Repair(action) => match Box::pin(self.repair(seen.clone(), action)).await {

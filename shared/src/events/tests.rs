@@ -383,6 +383,7 @@ prop_compose! {
                 credit: Won::ZERO,
                 carried: Won::ZERO,
                 left: Won::ZERO,
+                window,
                 until: at(9_000),
             });
             s.claimed_at = Some(at(2));

@@ -571,7 +571,8 @@ pub(super) fn from_item(item: Item, task: &'static str) -> Result<Subscription, 
     Ok(subscription)
 }
 
-const INTENT: &[&str] = &["period", "attempt", "merchant_uid", "amount", "credit", "carried", "left", "until"];
+const INTENT: &[&str] =
+    &["period", "attempt", "merchant_uid", "amount", "credit", "carried", "left", "window", "until"];
 const PLAN: &[&str] = &["id", "version", "name", "amount", "tax_free", "interval", "trial_days", "dunning"];
 
 /// What this version knows of a subscription's item.
@@ -630,7 +631,11 @@ const SUBSCRIPTION: Shape = Shape {
             identity: "window",
             known: &["window", "imp_uid", "provider", "confirmed_at", "broken", "deleted"],
         },
-        Nested { name: "dunning", identity: "since", known: &["since", "last_decline", "declines", "retry_at"] },
+        Nested {
+            name: "dunning",
+            identity: "since",
+            known: &["since", "last_decline", "window", "declines", "retry_at"],
+        },
         Nested { name: "doubt", identity: "since", known: &["since", "looks", "next_look", "unsent", "refusal"] },
         Nested { name: "key_deletion", identity: "due_at", known: &["due_at", "tries"] },
         Nested { name: "review", identity: "since", known: &["since", "reason", "was", "cause"] },
@@ -685,11 +690,12 @@ mod tests {
             credit: Won::new(1),
             carried: Won::new(1),
             left: Won::new(1),
+            window: Some(1),
             until: now,
         };
         (s.anchor, s.anchor_period, s.window_opened_at, s.claimed_at) = (Some(now), 2, Some(now), Some(now));
         (s.sends, s.credit, s.carried, s.cancel_at_period_end) = (1, Won::new(1), Won::new(1), true);
-        s.dunning = Some(Dunning { retry_at: Some(now), ..Dunning::begin(now) });
+        s.dunning = Some(Dunning { retry_at: Some(now), ..Dunning::begin(1, now) });
         s.in_flight = Some(intent);
         s.doubt = Some(Doubt { since: now, looks: 1, next_look: now, unsent: true, refusal: Some(String::new()) });
         s.next_plan = Some(plan);

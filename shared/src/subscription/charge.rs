@@ -30,6 +30,10 @@ pub struct Intent {
     /// What is too little to be charged now: the next charge is more by it.
     #[serde(default, skip_serializing_if = "Won::is_zero")]
     pub left: Won,
+    /// The opening of the window that issued the billing key that it charges, 0 where that was imported: what becomes of it
+    /// says nothing about any other key. Unknown in attempts of before this was kept.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub window: Option<u32>,
     /// From here on it must not be sent any more: the period is over.
     #[serde(with = "millisecond::required")]
     pub until: Timestamp,

@@ -7,6 +7,7 @@
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
+use super::PaymentMethod;
 use super::period::days_after;
 
 /// How a merchant wants declines to be handled. A plan may have its own.
@@ -51,9 +52,13 @@ pub struct Dunning {
     /// The first decline, from which the retry days count.
     #[serde(with = "jiff::fmt::serde::timestamp::millisecond::required")]
     pub since: Timestamp,
-    /// The latest decline: a billing key that is newer than this is tried at once.
+    /// The latest decline.
     #[serde(with = "jiff::fmt::serde::timestamp::millisecond::required")]
     pub last_decline: Timestamp,
+    /// The window whose billing key was declined then: that of another one is tried at once. Unknown in items of before this
+    /// was kept; there a key that is newer than the decline is.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub window: Option<u32>,
     /// How many declines so far; those of retries that were asked for don't count.
     pub declines: u32,
     /// The merchant asked for a retry, apart from the schedule.
@@ -66,18 +71,27 @@ pub struct Dunning {
 }
 
 impl Dunning {
-    /// Begins with a decline at `now`.
-    pub const fn begin(now: Timestamp) -> Self {
-        Self { since: now, last_decline: now, declines: 1, retry_at: None }
+    /// Begins with a decline at `now` of the billing key that `window` issued.
+    pub const fn begin(window: u32, now: Timestamp) -> Self {
+        Self { since: now, last_decline: now, window: Some(window), declines: 1, retry_at: None }
     }
 
-    /// Another decline. One that was asked for doesn't use up a retry day.
-    pub fn decline(&mut self, now: Timestamp, policy: &DunningPolicy) {
+    /// Another decline, of the billing key that `window` issued. One that was asked for doesn't use up a retry day.
+    pub fn decline(&mut self, window: u32, now: Timestamp, policy: &DunningPolicy) {
         let on_schedule = self.next_retry(policy).is_some_and(|at| at <= now);
         if self.retry_at.take().is_none() || on_schedule {
             self.declines = self.declines.saturating_add(1);
         }
         self.last_decline = now;
+        self.window = Some(window);
+    }
+
+    /// Whether `method` has not been declined yet, as far as we know: it is another than the one that was declined last.
+    pub fn is_untried(&self, method: &PaymentMethod) -> bool {
+        match self.window {
+            Some(window) => method.window != window,
+            None => method.confirmed_at > self.last_decline,
+        }
     }
 
     /// When the next retry is due under `policy`; `None` after the last one.
@@ -142,7 +156,8 @@ mod tests {
     fn retries_follow_the_days_from_the_first_decline() {
         let since: Timestamp = "2026-11-23T01:00:00Z".parse().unwrap();
         let policy = DunningPolicy::default();
-        let due = |declines| Dunning { declines, ..Dunning::begin(since) }.next_retry(&policy).map(|t| t.to_string());
+        let due =
+            |declines| Dunning { declines, ..Dunning::begin(1, since) }.next_retry(&policy).map(|t| t.to_string());
         assert_eq!(due(1).as_deref(), Some("2026-11-24T01:00:00Z"));
         assert_eq!(due(2).as_deref(), Some("2026-11-26T01:00:00Z"));
         assert_eq!(due(4).as_deref(), Some("2026-11-30T01:00:00Z"));

@@ -12,7 +12,7 @@ use super::period::days_after;
 use super::step::{Policy, after};
 use super::unknown::Unknown;
 use super::won::Won;
-use super::{Doubt, ReviewCause, Status, Subscription};
+use super::{Doubt, PaymentMethod, ReviewCause, Status, Subscription};
 
 /// When an attempt in doubt is looked up, counted from its last send: the second look comes right after the settle delay.
 /// Then once a day.
@@ -51,6 +51,29 @@ pub struct LatePayment {
 }
 
 impl Subscription {
+    /// Records a billing key for a subscription that lives, once. False where nothing was changed: it has this key or a later
+    /// one, it is over or with a person, or its key is being deleted. Nor is a key news with which the attempt was made that was
+    /// declined last: that is of a claim since `charged_from`.
+    pub fn replace_key(&mut self, method: PaymentMethod, charged_from: Timestamp) -> bool {
+        let lives = match self.status {
+            Status::Trialing | Status::Active | Status::PastDue | Status::Paused => true,
+            Status::Pending | Status::Expired | Status::Canceled | Status::NeedsReview => false,
+        };
+        let known = self.payment_method.as_ref().is_some_and(|known| known.window >= method.window);
+        let ours = self.windows >= method.window && self.key_deletion.is_none();
+        if !lives || !ours || known || self.was_declined_since(charged_from) {
+            return false;
+        }
+        self.payment_method = Some(method);
+        self.window_opened_at = None;
+        true
+    }
+
+    /// Whether the attempt that was declined last was claimed at `charged_from` or later.
+    pub(crate) fn was_declined_since(&self, charged_from: Timestamp) -> bool {
+        self.dunning.is_some() && self.claims[0] >= charged_from.as_millisecond()
+    }
+
     /// Starts the trial: the first period begins when it ends.
     pub fn start_trial(&mut self, now: Timestamp) {
         self.anchor = Some(days_after(now, self.plan.terms.trial_days));
@@ -89,7 +112,7 @@ impl Subscription {
                 self.advance(intent.period, intent.credit, claimed_at);
             }
             Proof::Declined { .. } if paid_before => (),
-            Proof::Declined { reason, .. } => self.decline(&intent, &reason, now, policy),
+            Proof::Declined { reason, .. } => self.decline(&intent, &reason, claimed_at, now, policy),
         }
         Some(charge)
     }
@@ -141,7 +164,7 @@ impl Subscription {
     /// What is due goes unpaid: the billing key was deleted, and I'mport need not be asked to know what it would say.
     pub fn settle_without_key(&mut self, intent: &Intent, now: Timestamp, policy: &Policy) -> Charge {
         let reason = "the billing key was deleted";
-        self.decline(intent, reason, now, policy);
+        self.decline(intent, reason, now, now, policy);
         Charge::of(self.id, intent, ChargeStatus::Declined { reason: reason.to_owned(), imp_uid: None }, now)
     }
 
@@ -244,11 +267,14 @@ impl Subscription {
         }
     }
 
-    fn decline(&mut self, intent: &Intent, reason: &str, now: Timestamp, policy: &Policy) {
+    /// A decline judges the billing key that was charged, and no other: not one that came while the attempt was in doubt.
+    fn decline(&mut self, intent: &Intent, reason: &str, claimed_at: Timestamp, now: Timestamp, policy: &Policy) {
         self.attempts = self.attempts.max(intent.attempt);
         let hard = policy.declines.kind(reason) == DeclineKind::Hard;
+        let window = self.window_charged(intent, claimed_at);
         let pending = self.standing() == Status::Pending;
-        if let Some(method) = self.payment_method.as_mut().filter(|_| hard || pending) {
+        let charged = self.payment_method.as_mut().filter(|method| method.window == window);
+        if let Some(method) = charged.filter(|_| hard || pending) {
             method.broken = true;
         }
         if pending {
@@ -261,8 +287,8 @@ impl Subscription {
         }
         let rules = self.dunning_policy(policy).clone();
         match &mut self.dunning {
-            Some(dunning) => dunning.decline(now, &rules),
-            None => self.dunning = Some(Dunning::begin(now)),
+            Some(dunning) => dunning.decline(window, now, &rules),
+            None => self.dunning = Some(Dunning::begin(window, now)),
         }
         match self.standing() {
             Status::Paused | Status::Canceled | Status::Expired => (),
@@ -270,6 +296,13 @@ impl Subscription {
                 self.set_status(Status::PastDue);
             }
         }
+    }
+
+    /// The window whose billing key an attempt that was claimed at `claimed_at` has charged. One that doesn't say so charged the
+    /// present key, if that was there already; else one of before it.
+    fn window_charged(&self, intent: &Intent, claimed_at: Timestamp) -> u32 {
+        let then = self.payment_method.as_ref().filter(|method| method.confirmed_at <= claimed_at);
+        intent.window.or(then.map(|method| method.window)).unwrap_or_default()
     }
 
     fn is_over(&self) -> bool {

@@ -94,7 +94,7 @@ pub enum Step {
     Resolve,
     /// As the buyer or the merchant asked.
     CancelAtPeriodEnd,
-    /// Dunning is over and nothing was paid.
+    /// Dunning is over, nothing was paid, and no payment window is open that may bring a new billing key.
     GiveUp,
     /// A person has decided what becomes of it.
     Repair(RepairAction),
@@ -213,6 +213,12 @@ impl Subscription {
         }
     }
 
+    /// When a payment window that was opened for a new payment method, and brought none yet, is surely over.
+    fn window_closes(&self) -> Option<Timestamp> {
+        let opened = self.windows_of_session() > 0 && !self.is_replaced();
+        self.checkout.as_ref().filter(|checkout| opened && checkout.replaces.is_some()).map(Checkout::closes_at)
+    }
+
     fn living_agenda(&self, now: Timestamp, policy: &Policy) -> Option<(Timestamp, Step)> {
         let due = self.start_of(self.period)?;
         match (self.cancel_at_period_end, &self.next_plan) {
@@ -263,7 +269,7 @@ impl Subscription {
         }
         let dunning = self.dunning.as_ref()?;
         let rules = self.dunning_policy(policy);
-        let renewed = self.payment_method.as_ref().is_some_and(|m| !m.broken && m.confirmed_at > dunning.last_decline);
+        let renewed = self.payment_method.as_ref().is_some_and(|method| !method.broken && dunning.is_untried(method));
         if renewed {
             // The buyer has just brought a new billing key, and waits: no window, no schedule.
             let at = self.breaker_opens().max(dunning.last_decline);
@@ -279,7 +285,10 @@ impl Subscription {
         let retry = dunning.next_retry(rules).filter(|_| self.can_be_charged());
         match (retry, rules.then) {
             (Some(at), AfterDunning::Cancel | AfterDunning::LeaveUnpaid) => self.charge_on_schedule(at, now, policy),
-            (None, AfterDunning::Cancel) => Some((dunning.end(rules), Step::GiveUp)),
+            (None, AfterDunning::Cancel) => {
+                let end = dunning.end(rules);
+                Some((self.window_closes().map_or(end, |closes_at| closes_at.max(end)), Step::GiveUp))
+            }
             (None, AfterDunning::LeaveUnpaid) => None,
         }
     }
@@ -312,6 +321,7 @@ impl Subscription {
             credit,
             carried,
             left,
+            window: self.payment_method.as_ref().map(|method| method.window),
             until,
         })
     }

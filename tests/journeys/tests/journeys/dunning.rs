@@ -1,9 +1,11 @@
 //! What follows a declined renewal.
 
+use jiff::SignedDuration;
 use journeys::{World, no_money, seoul};
 use maedal::subscription::{AfterDunning, EndReason, Status};
 use sandbox::Options;
 use sandbox::buyer::Button;
+use serde_json::json;
 use simulator::{Call, Fault, Rule};
 
 #[tokio::test]
@@ -119,4 +121,86 @@ async fn a_canceled_subscription_is_not_woken_by_its_old_window() {
     world.live_until(seoul("2027-02-02T12:00")).await;
     assert_eq!(world.outcomes(id).await.len(), charges);
     assert_eq!(world.subscription(id).await.status, Status::Canceled);
+}
+
+/// The buyer brings a new key while an attempt with the old one is in doubt.
+#[tokio::test]
+async fn a_decline_of_the_old_key_does_not_break_the_new_one() {
+    let world = World::new().await;
+    let id = world.subscribed("coffee").await;
+    world.live_until(seoul("2026-12-23T09:55")).await;
+    world.commanded(id, "payment-method-session", json!({})).await;
+    let window = world.buyer.open_window(id).await.unwrap();
+    let refusal = Fault::Refuse { code: 1, message: "유효기간이 지난 카드입니다.".to_owned() };
+    world.fault(Rule::once(Call::Again, refusal));
+    world.live_until(seoul("2026-12-23T10:02")).await;
+    assert!(world.subscription(id).await.doubt.is_some());
+    let back = world.buyer.press(&window, Button::Approve).await.unwrap().unwrap();
+    world.buyer.come_back(&back).await.unwrap();
+    assert_eq!(world.subscription(id).await.payment_method.unwrap().window, 2, "the new key is recorded");
+    world.live_until(seoul("2027-01-05T12:00")).await;
+    let s = world.subscription(id).await;
+    assert_eq!((s.status, world.outcomes(id).await.last().copied()), (Status::Active, Some("paid")), "{s:?}");
+    world.reconciled(&[id]).await;
+}
+
+/// And nobody told: it would end unlooked at.
+#[tokio::test]
+async fn a_key_that_came_in_the_last_minutes_of_dunning_counts() {
+    let world = World::new().await;
+    let id = world.subscribed("coffee").await;
+    world.fault(Rule::always(no_money()).on(Call::Again));
+    world.live_until(seoul("2026-12-31T09:40")).await;
+    let end = world.subscription(id).await.listed_at.unwrap();
+    world.live_until(end.saturating_sub(SignedDuration::from_mins(4)).unwrap()).await;
+    world.no_faults();
+    world.fault(Rule::always(Fault::WebhookLost).on(Call::Webhook));
+    world.commanded(id, "payment-method-session", json!({})).await;
+    let window = world.buyer.open_window(id).await.unwrap();
+    world.buyer.press(&window, Button::Approve).await.unwrap();
+    world.live_until(seoul("2027-01-05T12:00")).await;
+    let s = world.subscription(id).await;
+    assert_eq!((s.status, world.outcomes(id).await.last().copied()), (Status::Active, Some("paid")), "{s:?}");
+    world.reconciled(&[id]).await;
+}
+
+/// The look for the window has been when the buyer approves, and nobody tells us.
+#[tokio::test]
+async fn a_buyer_who_takes_long_in_the_window_is_not_given_up() {
+    let world = World::new().await;
+    let id = world.subscribed("coffee").await;
+    world.fault(Rule::always(no_money()).on(Call::Again));
+    world.live_until(seoul("2026-12-31T09:40")).await;
+    let end = world.subscription(id).await.listed_at.unwrap();
+    world.live_until(end.saturating_sub(SignedDuration::from_mins(4)).unwrap()).await;
+    world.no_faults();
+    world.fault(Rule::always(Fault::WebhookLost).on(Call::Webhook));
+    world.commanded(id, "payment-method-session", json!({})).await;
+    let window = world.buyer.open_window(id).await.unwrap();
+    world.live_until(end.saturating_add(SignedDuration::from_mins(40)).unwrap()).await;
+    world.buyer.press(&window, Button::Approve).await.unwrap();
+    world.live_until(seoul("2027-01-05T12:00")).await;
+    let s = world.subscription(id).await;
+    assert_eq!((s.status, world.outcomes(id).await.last().copied()), (Status::Active, Some("paid")), "{s:?}");
+}
+
+/// Left unpaid, nothing is due any more; the books' comparison hears of the key.
+#[tokio::test]
+async fn a_key_that_came_unheard_after_all_retries_is_tried_within_a_day() {
+    let mut options = Options::default();
+    options.policy.dunning.then = AfterDunning::LeaveUnpaid;
+    let world = World::with(options).await;
+    let id = world.subscribed("coffee").await;
+    world.fault(Rule::always(no_money()).on(Call::Again));
+    world.live_until(seoul("2027-01-04T12:00")).await;
+    world.no_faults();
+    world.fault(Rule::always(Fault::WebhookLost).on(Call::Webhook));
+    world.commanded(id, "payment-method-session", json!({})).await;
+    let window = world.buyer.open_window(id).await.unwrap();
+    world.live_until(seoul("2027-01-04T12:15")).await;
+    world.buyer.press(&window, Button::Approve).await.unwrap();
+    world.live_until(seoul("2027-01-06T12:00")).await;
+    let s = world.subscription(id).await;
+    assert_eq!((s.status, world.outcomes(id).await.last().copied()), (Status::Active, Some("paid")), "{s:?}");
+    world.reconciled(&[id]).await;
 }

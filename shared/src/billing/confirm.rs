@@ -1,12 +1,15 @@
 //! Confirming a billing key: whatever brought us here (redirect, webhook, our own look) is a hint; I'mport is asked.
 //!
-//! *Crash before the write*: nothing happened; the window is looked up ten minutes after it opened. *Crash after*: the
-//! billing key is recorded, and the next step (first charge or trial) is due at that same time.
+//! *Crash before the write*: nothing happened; the window is looked up ten minutes after it opened, and a key that comes later
+//! still is heard of as the books are compared. *Crash after*: the billing key is recorded, and the same write lists what is
+//! next: for a session the look for its window, which finds the first charge or trial due; for a subscription that lives its
+//! next step, at once where it is past due.
 
+use jiff::Timestamp;
 use tracing::{info, warn};
 
-use super::Billing;
 use super::resolve::SETTLE_DELAY;
+use super::{Billing, TRIES};
 use crate::iamport::{CallError, IamportPayment, PaymentStatus, Usage};
 use crate::store::{StoreError, Taken};
 use crate::subscription::period::FOREVER;
@@ -105,59 +108,32 @@ impl Billing {
             broken: false,
             deleted: false,
         };
-        match self.store.confirm(name.subscription, &customer_uid, &method, charged_from, now).await {
-            Ok(mut subscription) => {
-                self.list_past_due(&mut subscription).await?;
-                info!(merchant_uid = %name, imp_uid = %payment.imp_uid, outcome = "billing key", "billing key recorded");
-                Ok(Confirmation::Confirmed(Box::new(subscription)))
+        let mut seen = match self.store.confirm(name.subscription, &customer_uid, &method, now).await {
+            Ok(subscription) => return Ok(recorded(name, subscription)),
+            Err(Taken::Store(error)) => return Err(error),
+            Err(Taken::Found(None)) => return Ok(Confirmation::Refused(Refusal::UnknownSession)),
+            Err(Taken::Found(Some(seen))) => *seen,
+        };
+        for _ in 0..TRIES {
+            if seen.customer_uid != customer_uid {
+                return mismatch;
             }
-            Err(Taken::Store(error)) => Err(error),
-            Err(Taken::Found(None)) => Ok(Confirmation::Refused(Refusal::UnknownSession)),
-            Err(Taken::Found(Some(seen))) if seen.customer_uid != customer_uid => mismatch,
-            Err(Taken::Found(Some(seen))) => {
-                let known = seen.payment_method.as_ref().is_some_and(|known| known.window >= number);
-                let declined_since = seen.dunning.is_some() && seen.claims[0] >= charged_from.as_millisecond();
-                match (known, seen.status) {
-                    (false, _) if declined_since => Ok(Confirmation::Refused(Refusal::DeclinedSince)),
-                    // A reload, a second tab, a webhook that came first.
-                    (true, _) => Ok(Confirmation::Confirmed(seen)),
-                    (false, Status::Pending | Status::Expired) => Ok(Confirmation::Refused(Refusal::SessionExpired)),
-                    (
-                        false,
-                        Status::Trialing
-                        | Status::Active
-                        | Status::PastDue
-                        | Status::Paused
-                        | Status::Canceled
-                        | Status::NeedsReview,
-                    ) => Ok(Confirmation::Confirmed(seen)),
+            if !seen.replace_key(method.clone(), charged_from) {
+                return Ok(not_recorded(seen, number, charged_from));
+            }
+            match self.store.put(&mut seen, now, &self.policy).await {
+                Ok(()) => {
+                    seen.listed_at = seen.due_at(now, &self.policy);
+                    return Ok(recorded(name, seen));
                 }
+                Err(StoreError::Conflict { .. }) => match self.store.subscription(seen.id).await? {
+                    Some(current) => seen = current,
+                    None => return Ok(Confirmation::Refused(Refusal::UnknownSession)),
+                },
+                Err(error @ (StoreError::Unavailable { .. } | StoreError::Defect { .. })) => return Err(error),
             }
         }
-    }
-
-    /// A past-due subscription is due with its new billing key, at once: the index has to say so, since whoever told us of
-    /// the key may not be who charges.
-    async fn list_past_due(&self, subscription: &mut Subscription) -> Result<(), StoreError> {
-        if subscription.status != Status::PastDue || subscription.in_flight.is_some() {
-            return Ok(());
-        }
-        let now = self.now();
-        match self.store.put(subscription, now, &self.policy).await {
-            Ok(()) => {
-                subscription.listed_at = subscription.due_at(now, &self.policy);
-                Ok(())
-            }
-            // Whoever was faster has listed it anew.
-            Err(StoreError::Conflict { .. }) => match self.store.subscription(subscription.id).await? {
-                Some(current) => {
-                    *subscription = current;
-                    Ok(())
-                }
-                None => Ok(()),
-            },
-            Err(error @ (StoreError::Unavailable { .. } | StoreError::Defect { .. })) => Err(error),
-        }
+        Err(StoreError::Conflict { task: "record a billing key" })
     }
 
     /// Does what is due now that the billing key is there: the first charge, or the start of the trial.
@@ -199,5 +175,31 @@ impl Billing {
             }
         }
         Ok(None)
+    }
+}
+
+fn recorded(name: MerchantUid, subscription: Subscription) -> Confirmation {
+    let imp_uid = subscription.payment_method.as_ref().and_then(|method| method.imp_uid.as_ref()).map(ImpUid::as_str);
+    info!(merchant_uid = %name, imp_uid, outcome = "billing key", "billing key recorded");
+    Confirmation::Confirmed(Box::new(subscription))
+}
+
+/// Why the billing key of window `number` changes nothing for `seen`.
+fn not_recorded(seen: Subscription, number: u32, charged_from: Timestamp) -> Confirmation {
+    let known = seen.payment_method.as_ref().is_some_and(|known| known.window >= number);
+    match (known, seen.status) {
+        (false, _) if seen.was_declined_since(charged_from) => Confirmation::Refused(Refusal::DeclinedSince),
+        // A reload, a second tab, a webhook that came first.
+        (true, _) => Confirmation::Confirmed(Box::new(seen)),
+        (false, Status::Pending | Status::Expired) => Confirmation::Refused(Refusal::SessionExpired),
+        (
+            false,
+            Status::Trialing
+            | Status::Active
+            | Status::PastDue
+            | Status::Paused
+            | Status::Canceled
+            | Status::NeedsReview,
+        ) => Confirmation::Confirmed(Box::new(seen)),
     }
 }

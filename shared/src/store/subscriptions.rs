@@ -216,14 +216,14 @@ impl Store {
         self.conditional(update, "open a payment window").await
     }
 
-    /// Records a billing key that I'mport has issued for the session's own `customer_uid`, once. Not one with which
-    /// the attempt was made that was declined last: that is of a claim since `charged_from`.
+    /// Records the first billing key of a checkout session, which I'mport has issued for the session's own `customer_uid`. What
+    /// follows is listed already: the look for the window. A key for a subscription that lives, whose next step it may move, is
+    /// written by [`Store::put`].
     pub async fn confirm(
         &self,
         id: SubscriptionId,
         customer_uid: &CustomerUid,
         method: &PaymentMethod,
-        charged_from: Timestamp,
         now: Timestamp,
     ) -> Result<Subscription, Taken> {
         const TASK: &str = "record a billing key";
@@ -233,11 +233,9 @@ impl Store {
             .update(&Key::subscription(id))
             .update_expression("SET #version = #version + :one, payment_method = :method REMOVE window_opened_at")
             .condition_expression(format!(
-                "customer_uid = :customer_uid AND windows >= :window AND attribute_not_exists(key_deletion) \
+                "customer_uid = :customer_uid AND windows >= :window \
                  AND (attribute_not_exists(payment_method) OR payment_method.#window < :window) \
-                 AND (attribute_not_exists(dunning) OR claims[0] < :charged_from) \
-                 AND ((#status = :pending AND checkout.expires_at > :still_open) \
-                      OR #status IN (:trialing, :active, :past_due, :paused)) AND {UNDERSTOOD}"
+                 AND #status = :pending AND checkout.expires_at > :still_open AND {UNDERSTOOD}"
             ))
             .expression_attribute_names("#status", "status")
             .expression_attribute_names("#version", "version")
@@ -246,13 +244,8 @@ impl Store {
             .expression_attribute_values(":method", item)
             .expression_attribute_values(":customer_uid", s(customer_uid.as_str()))
             .expression_attribute_values(":window", n(method.window))
-            .expression_attribute_values(":charged_from", n(charged_from.as_millisecond()))
             .expression_attribute_values(":still_open", n(still_open.as_millisecond()))
-            .expression_attribute_values(":pending", s(Status::Pending.word()))
-            .expression_attribute_values(":trialing", s(Status::Trialing.word()))
-            .expression_attribute_values(":active", s(Status::Active.word()))
-            .expression_attribute_values(":past_due", s(Status::PastDue.word()))
-            .expression_attribute_values(":paused", s(Status::Paused.word()));
+            .expression_attribute_values(":pending", s(Status::Pending.word()));
         self.conditional(update, TASK).await
     }
 

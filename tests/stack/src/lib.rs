@@ -140,7 +140,7 @@ pub async fn confirm(billing: &Billing, id: SubscriptionId) -> Result<Subscripti
         broken: false,
         deleted: false,
     };
-    Ok(billing.store.confirm(id, &id.into(), &method, now, now).await.map_err(|e| format!("{e:?}"))?)
+    Ok(billing.store.confirm(id, &id.into(), &method, now).await.map_err(|e| format!("{e:?}"))?)
 }
 
 /// The sample events of a function, by file name, read as Lambda would.

@@ -1,8 +1,11 @@
 //! What follows a declined renewal.
 
+use std::sync::Arc;
+
 use jiff::SignedDuration;
+use journeys::fate::{Blow, Fate};
 use journeys::{World, no_money, seoul};
-use maedal::subscription::{AfterDunning, EndReason, Status};
+use maedal::subscription::{AfterDunning, EndReason, MerchantUid, Status};
 use sandbox::Options;
 use sandbox::buyer::Button;
 use serde_json::json;
@@ -203,4 +206,37 @@ async fn a_key_that_came_unheard_after_all_retries_is_tried_within_a_day() {
     let s = world.subscription(id).await;
     assert_eq!((s.status, world.outcomes(id).await.last().copied()), (Status::Active, Some("paid")), "{s:?}");
     world.reconciled(&[id]).await;
+}
+
+/// Left unpaid, the index lists nothing. The worker that records the new key dies before that write, or right after it.
+#[tokio::test]
+async fn a_new_key_is_charged_though_the_worker_died_as_it_was_recorded() {
+    for (blow, window) in [(Blow::DieBefore, 1), (Blow::DieAfter, 2)] {
+        let mut options = Options::default();
+        options.policy.dunning.then = AfterDunning::LeaveUnpaid;
+        let world = World::with(options).await;
+        let id = world.subscribed("coffee").await;
+        world.fault(Rule::always(no_money()).on(Call::Again));
+        world.live_until(seoul("2027-01-04T12:00")).await;
+        world.no_faults();
+        world.fault(Rule::always(Fault::WebhookLost).on(Call::Webhook));
+        world.commanded(id, "payment-method-session", json!({})).await;
+        let open = world.buyer.open_window(id).await.unwrap();
+        // The buyer takes a quarter of an hour: the look for the window has been.
+        world.live_until(seoul("2027-01-04T12:15")).await;
+        assert_eq!(world.subscription(id).await.listed_at, None);
+        let back = world.buyer.press(&open, Button::Approve).await.unwrap().unwrap();
+        let imp_uid = back.split("imp_uid=").nth(1).unwrap().split('&').next().unwrap().parse().unwrap();
+        let fate = Arc::new(Fate::default());
+        let worker = world.worker(&fate);
+        // A token, the payment, the subscription as it is; and then the key.
+        fate.strike(4, blow);
+        assert!(fate.live(worker.confirm(MerchantUid::window(id, 2), &imp_uid)).await.is_none());
+        let s = world.subscription(id).await;
+        assert_eq!((s.payment_method.unwrap().window, s.listed_at.is_some()), (window, window == 2));
+        world.live_until(seoul("2027-02-10T12:00")).await;
+        let s = world.subscription(id).await;
+        assert_eq!(s.status, Status::Active, "listed {:?}, {:?}", s.listed_at, world.outcomes(id).await);
+        world.reconciled(&[id]).await;
+    }
 }

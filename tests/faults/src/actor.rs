@@ -26,6 +26,7 @@ pub struct Actor {
     calls: AtomicU32,
     struck: AtomicBool,
     dead: AtomicBool,
+    stale: AtomicBool,
     frozen_until: Mutex<Option<Instant>>,
 }
 
@@ -41,6 +42,7 @@ impl Actor {
             calls: AtomicU32::new(0),
             struck: AtomicBool::new(false),
             dead: AtomicBool::new(false),
+            stale: AtomicBool::new(false),
             frozen_until: Mutex::default(),
         })
     }
@@ -74,6 +76,16 @@ impl Actor {
     pub async fn die<T>(&self) -> T {
         self.dead.store(true, Ordering::Relaxed);
         pending().await
+    }
+
+    /// Its connections have died while it stood still: the next call finds that out.
+    pub fn lose_connections(&self) {
+        self.stale.store(true, Ordering::Relaxed);
+    }
+
+    /// Whether this call is the one that finds it out.
+    pub fn finds_connection_lost(&self) -> bool {
+        self.stale.swap(false, Ordering::Relaxed)
     }
 
     /// Stands still for `span`: no line of its code runs, and its timers are late.

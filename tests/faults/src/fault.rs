@@ -2,7 +2,8 @@
 //!
 //! The bounds are the model's assumptions, and the protocol's constants are made for them: no clock is wrong by more than
 //! [`MOST_OFF`], no worker is held up in the middle of its work for longer than [`LONGEST_FREEZE`], and I'mport shows what it was
-//! sent within [`LONGEST_BLIND`]. Ten minutes of settle delay lie beyond all of them together.
+//! sent within [`LONGEST_BLIND`]. Ten minutes of settle delay lie beyond all of them together. In the lives of a slow gateway the
+//! last one doesn't hold: it takes hours at times. What then goes wrong is healed by comparing the books, within a day.
 
 use jiff::SignedDuration;
 use simulator::Nonsense;
@@ -217,6 +218,15 @@ impl Kind {
 }
 
 impl Fault {
+    /// The same, by a gateway that takes so many seconds for what takes minutes elsewhere.
+    pub fn slowed(self, seconds: u32) -> Self {
+        match self {
+            Self::Late(s) if s >= BLIND_SECONDS => Self::Late(seconds),
+            Self::Blind(s) if s >= BLIND_SECONDS => Self::Blind(seconds),
+            other => other,
+        }
+    }
+
     /// What happened, in words.
     pub fn words(self) -> String {
         match self {

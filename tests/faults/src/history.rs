@@ -3,8 +3,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::panic::AssertUnwindSafe;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 
 use aws_lambda_events::sqs::{SqsEvent, SqsMessage};
@@ -17,7 +17,8 @@ use futures::FutureExt;
 use jiff::{SignedDuration, Timestamp};
 use maedal::aws::Aws;
 use maedal::billing::{
-    Billing, CheckoutRequest, CommandRequest, Opened, PlanRequest, RefundRequest, RepairRequest, Session, Span,
+    Billing, CheckoutRequest, CommandError, CommandRequest, Opened, PlanRequest, RefundError, RefundRequest,
+    RepairRequest, Session, Span,
 };
 use maedal::config::{Channel, Site};
 use maedal::iamport::{Credentials, Iamport};
@@ -33,9 +34,10 @@ use tokio::task::JoinSet;
 use crate::actor::Actor;
 use crate::dice::Dice;
 use crate::fault::{Kind, MOST_OFF};
-use crate::people::{Ask, Deed, Life, Way};
+use crate::log::Did;
+use crate::people::{Ask, Deed, Gateway, Life, Way};
 use crate::queue::{Received, ToQueue};
-use crate::rules::{Rule, Violation};
+use crate::rules::{Facts, Rule, Violation};
 use crate::script::{Place, Script, Strikes};
 use crate::time::Time;
 use crate::world::{SETUP, ToIamport, ToTable, World};
@@ -66,6 +68,10 @@ const WORKERS: u64 = 3;
 /// Of a thousand ticks so many run `dispatch` as it is, over all shards; the others, for the sake of time, read only those that
 /// hold anything.
 const WHOLE_TICKS: u64 = 10;
+/// Of a thousand other ticks so many read the table at all.
+const READ_TICKS: u64 = 250;
+/// Of a thousand nights so many compare books that don't differ.
+const COMPARED_ANYWAY: u64 = 40;
 /// How long after the faults have stopped everything must be quiet: longer than the looks at an attempt in doubt go on.
 const REST: SignedDuration = SignedDuration::from_hours(24 * 12);
 /// A history that takes more steps than this goes in circles.
@@ -90,7 +96,7 @@ impl Plot {
     /// The plot of `seed`.
     pub fn thrown(seed: u64) -> Self {
         let life = Life::thrown(Dice::new(seed));
-        let script = Script::Dice { per_mille: life.per_mille };
+        let script = Script::Dice { per_mille: life.per_mille, slow: life.gateway.slow };
         Self { seed, life, script }
     }
 
@@ -104,6 +110,8 @@ impl Plot {
             per_mille: 0,
             rough: false,
             operated: false,
+            gateway: Gateway::default(),
+            lagging: false,
             deeds: vec![(0, SignedDuration::from_secs(60), Deed::Subscribe { who: 0, way: Way::Back })],
         };
         Self { seed: 1, life, script: Script::Given(strikes) }
@@ -113,8 +121,10 @@ impl Plot {
 impl Plot {
     /// One buyer, and nothing goes wrong but what strikes.
     fn is_undisturbed(&self) -> bool {
-        let buyers = self.life.deeds.iter().filter(|(_, _, deed)| matches!(deed, Deed::Subscribe { .. }));
-        !self.life.rough && buyers.count() == 1
+        let does = |what: fn(&Deed) -> bool| self.life.deeds.iter().filter(|(_, _, deed)| what(deed)).count();
+        let bothers =
+            does(|deed| matches!(deed, Deed::Misconfigured { .. } | Deed::Elsewhere { .. } | Deed::Deploy(_)));
+        !self.life.rough && bothers == 0 && does(|deed| matches!(deed, Deed::Subscribe { .. })) == 1
     }
 }
 
@@ -177,12 +187,17 @@ impl Stage {
             let time = Time::from(EPOCH);
             #[allow(clippy::expect_used)]
             let database = Database::memory().expect("an empty database");
-            let config =
-                Config { seed: plot.seed, webhook_url: Some("http://webhook".to_owned()), ..Config::default() };
+            let config = Config {
+                seed: plot.seed,
+                webhook_url: Some("http://webhook".to_owned()),
+                pays_again: plot.life.gateway.pays_again,
+                least_amount: plot.life.gateway.least_amount,
+                ..Config::default()
+            };
             let credentials = Credentials { key: config.imp_key.clone(), secret: config.imp_secret.clone() };
             let dice = Dice::new(plot.seed);
             let simulator = Simulator::new(config);
-            let world = World::new(time, dice, plot.script.clone(), self.telling, plot.life.rough, database, simulator);
+            let world = World::new(time, dice, plot.script.clone(), self.telling, &plot.life, database, simulator);
             let mut show = Show::new(&world, plot, &client, &credentials);
             let ended = AssertUnwindSafe(show.play()).catch_unwind().await;
             if let Err(panic) = ended {
@@ -224,57 +239,89 @@ fn over_budget(places: &[(Place, Kind)]) -> Vec<String> {
     over.map(|(actor, kinds)| format!("{actor} renews with {kinds:?}")).collect()
 }
 
+/// When the books are compared next: at three in the night, in Korea.
+fn night_after(t: Timestamp) -> Timestamp {
+    use jiff::ToSpan;
+    let night = |day: jiff::Zoned| day.start_of_day().and_then(|day| day.checked_add(3.hours()));
+    let today = night(in_seoul(t)).map_or(t, |night| night.timestamp());
+    let tomorrow =
+        || in_seoul(t).checked_add(1.day()).and_then(night).map_or(Timestamp::MAX, |night| night.timestamp());
+    if today > t { today } else { tomorrow() }
+}
+
+impl Comparison {
+    /// The days before `to` are compared.
+    fn is_done(&self, to: Timestamp) {
+        *self.done.lock().unwrap_or_else(PoisonError::into_inner) = Some(to);
+    }
+
+    /// Before which the days are compared.
+    fn done(&self) -> Option<Timestamp> {
+        *self.done.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// What waits for a person.
+fn waiting(world: &World) -> Vec<SubscriptionId> {
+    let inner = world.inner();
+    let waits = |id: &SubscriptionId| inner.copy.accounts[id].waits_for_a_person();
+    inner.copy.accounts.keys().copied().filter(|id| waits(id)).collect()
+}
+
+/// An operator decides of `id`. Why it can't be, where it can't.
+async fn repair(actor: &Arc<Actor>, billing: &Billing, id: SubscriptionId) -> Option<String> {
+    let world = &actor.world;
+    let actions = [RepairAction::Accept, RepairAction::Refund, RepairAction::WriteOff];
+    let action = world.dice.one_of(&format!("repair {id}"), &actions);
+    world.say(|| format!("an operator decides of {id}: {}", action.word()));
+    world.inner().rules.repaired(id, action);
+    world.note(id, Did::Repaired);
+    let request = RepairRequest { action, by: "an operator".to_owned(), reason: "as asked".to_owned() };
+    let deciding = async { billing.decide_repair(id, &request, None).await.map(drop) };
+    match actor.live(deciding).await {
+        Some(Ok(())) => None,
+        other => Some(format!("{other:?}")),
+    }
+}
+
 /// One worker's wiring.
 #[derive(Debug, Clone)]
 struct Wiring {
     billing: Arc<Billing>,
 }
 
-/// A history on the stage.
-struct Show<'a> {
-    world: Arc<World>,
-    plot: &'a Plot,
+/// The functions, as they were deployed last.
+struct Crew {
     charge: Vec<Wiring>,
     webhook: Vec<Arc<webhook::App>>,
     complete: Arc<complete::App>,
     manage: Wiring,
     dispatch: Arc<dispatch::App>,
     reconcile: Arc<reconcile::App>,
-    sessions: Arc<std::sync::Mutex<BTreeMap<usize, SubscriptionId>>>,
-    made: BTreeMap<&'static str, u32>,
-    crowd: JoinSet<()>,
-    busy: Arc<AtomicU64>,
-    next_tick: Option<Timestamp>,
-    last_tick: Option<Tick>,
 }
 
-/// A tick that was.
-#[derive(Debug)]
-struct Tick {
-    at: Timestamp,
-    /// What was due first.
-    due: Timestamp,
-    /// How many ticks before it have found the same.
-    idle: usize,
-}
-
-impl<'a> Show<'a> {
-    fn new(world: &Arc<World>, plot: &'a Plot, client: &Client, credentials: &Credentials) -> Self {
+impl Crew {
+    /// The deployment number `nth`, with `policy`.
+    fn deployed(world: &Arc<World>, nth: usize, policy: &Policy, client: &Client, credentials: &Credentials) -> Self {
+        let most = u64::try_from(MOST_OFF.as_secs()).unwrap_or(0);
         let off = |name: &str| {
-            let most = u64::try_from(MOST_OFF.as_secs()).unwrap_or(0);
-            let seconds = if plot.life.rough { world.dice.below(&format!("clock {name}"), 2 * most + 1) } else { most };
+            let seconds = match world.is_rough() {
+                true => world.dice.below(&format!("clock {name}"), 2 * most + 1),
+                false => most,
+            };
             SignedDuration::from_secs(i64::try_from(seconds).unwrap_or(0)) - MOST_OFF
         };
         let wire = |name: &str| {
             let clock = Arc::new(world.time.clock(off(name)));
             let iamport = Iamport::new("http://iamport", credentials.clone(), Arc::new(ToIamport), clock.clone());
+            let ids = if nth == 0 { format!("ids {name}") } else { format!("ids {name} {nth}") };
             Wiring {
                 billing: Arc::new(Billing {
                     store: Store::new(client.clone(), TABLE),
                     iamport,
                     clock,
-                    policy: plot.life.policy.clone(),
-                    ids: Ids::seeded(world.dice.roll(&format!("ids {name}"))),
+                    policy: policy.clone(),
+                    ids: Ids::seeded(world.dice.roll(&ids)),
                 }),
             }
         };
@@ -299,8 +346,6 @@ impl<'a> Show<'a> {
             merchant_name: String::new(),
         };
         Self {
-            world: world.clone(),
-            plot,
             charge: (0..WORKERS).map(|nth| wire(&format!("charge {nth}"))).collect(),
             webhook: vec![hearer("webhook 0"), hearer("webhook 1")],
             complete: Arc::new(complete::App { billing: wire("pages").billing, site }),
@@ -310,12 +355,62 @@ impl<'a> Show<'a> {
                 billing: wire("reconcile").billing,
                 budget: Duration::from_secs(480),
             }),
+        }
+    }
+}
+
+/// A history on the stage.
+struct Show<'a> {
+    world: Arc<World>,
+    plot: &'a Plot,
+    client: &'a Client,
+    credentials: &'a Credentials,
+    crew: Crew,
+    policy: Policy,
+    deployments: usize,
+    sessions: Arc<std::sync::Mutex<BTreeMap<usize, SubscriptionId>>>,
+    made: BTreeMap<&'static str, u32>,
+    crowd: JoinSet<()>,
+    busy: Arc<AtomicU64>,
+    next_tick: Option<Timestamp>,
+    last_tick: Option<Tick>,
+    comparison: Comparison,
+}
+
+/// When the books are compared next, and until when they have been, to the end.
+#[derive(Debug, Clone)]
+struct Comparison {
+    next: Timestamp,
+    done: Arc<std::sync::Mutex<Option<Timestamp>>>,
+}
+
+/// A tick that was.
+#[derive(Debug)]
+struct Tick {
+    at: Timestamp,
+    /// What was due first.
+    due: Timestamp,
+    /// How many ticks before it have found the same.
+    idle: usize,
+}
+
+impl<'a> Show<'a> {
+    fn new(world: &Arc<World>, plot: &'a Plot, client: &'a Client, credentials: &'a Credentials) -> Self {
+        Self {
+            world: world.clone(),
+            plot,
+            client,
+            credentials,
+            crew: Crew::deployed(world, 0, &plot.life.policy, client, credentials),
+            policy: plot.life.policy.clone(),
+            deployments: 0,
             sessions: Arc::default(),
             made: BTreeMap::new(),
             crowd: JoinSet::new(),
             busy: Arc::default(),
             next_tick: None,
             last_tick: None,
+            comparison: Comparison { next: night_after(EPOCH), done: Arc::default() },
         }
     }
 
@@ -326,7 +421,7 @@ impl<'a> Show<'a> {
     }
 
     async fn open_shop(&self) {
-        let billing = self.manage.billing.clone();
+        let billing = self.crew.manage.billing.clone();
         let life = &self.plot.life;
         let (interval, trial_days) = (life.interval, life.trial_days);
         let made = self.world.look("CreateTable", TABLE_AS_JSON).status == 200;
@@ -368,6 +463,7 @@ impl<'a> Show<'a> {
             if !calm && now >= ends_at && deeds.peek().is_none() {
                 calm = true;
                 self.world.calm_down();
+                self.comparison.next = self.comparison.next.min(night_after(now));
             }
             while deeds.peek().is_some_and(|(_, at, _)| EPOCH.saturating_add(*at).is_ok_and(|at| at <= now)) {
                 if let Some((nth, _, deed)) = deeds.next() {
@@ -375,11 +471,12 @@ impl<'a> Show<'a> {
                 }
             }
             self.deliver_webhooks(now);
+            self.compare(now);
             self.tick(now);
             self.hand_out(now);
             if calm && self.is_quiet(now) {
                 self.at_rest().await;
-                if repaired || !self.repair().await {
+                if repaired || !self.repair_all().await {
                     return;
                 }
                 repaired = true;
@@ -422,6 +519,7 @@ impl<'a> Show<'a> {
             next.extend(self.world.with_messages(|messages| messages.next_visible()));
         }
         next.extend(self.next_tick);
+        next.push(self.comparison.next);
         let soon = now.saturating_add(SignedDuration::from_millis(1)).unwrap_or(now);
         next.into_iter()
             .min()
@@ -449,7 +547,12 @@ impl<'a> Show<'a> {
         if !self.world.with_messages(|messages| messages.is_empty()) {
             why.push("the queue isn't empty".to_owned());
         }
+        let compared = self.comparison.done();
         let inner = self.world.inner();
+        let differences = inner.rules.differences(&inner.copy, &inner.iamport);
+        for (name, since) in differences.into_iter().filter(|(_, since)| compared.is_none_or(|to| *since >= to)) {
+            why.push(format!("{name} of {since} isn't compared yet"));
+        }
         if inner.iamport.next_happening().is_some() {
             why.push("I'mport has something to do".to_owned());
         }
@@ -482,8 +585,9 @@ impl<'a> Show<'a> {
         let now = self.world.time.now();
         {
             let mut inner = self.world.inner();
-            let crate::world::Inner { copy, rules, iamport, .. } = &mut *inner;
-            rules.at_rest(copy, iamport, &self.plot.life.policy, now);
+            let crate::world::Inner { copy, rules, iamport, log, .. } = &mut *inner;
+            rules.at_rest(copy, iamport, &self.policy, now);
+            rules.priced(copy, &self.plot.life, Facts { iamport, log, now });
             if !self.plot.life.operated || copy.waits_for_a_person() {
                 return;
             }
@@ -495,7 +599,7 @@ impl<'a> Show<'a> {
             let days = paid.filter_map(|at| in_seoul(at).start_of_day().ok()).map(|day| day.timestamp());
             (days.collect::<BTreeSet<_>>(), inner.copy.accounts.keys().copied().collect::<Vec<_>>())
         };
-        let app = self.reconcile.clone();
+        let app = self.crew.reconcile.clone();
         let before = self.world.inner().copy.entered();
         let compare = async move {
             for day in days.into_iter().rev().take(LAST_DAYS) {
@@ -516,26 +620,65 @@ impl<'a> Show<'a> {
     }
 
     /// A person decides of all that waits for one. False: nothing does.
-    async fn repair(&mut self) -> bool {
-        let waiting: Vec<SubscriptionId> = {
-            let inner = self.world.inner();
-            let waits = |id: &SubscriptionId| inner.copy.accounts[id].waits_for_a_person();
-            inner.copy.accounts.keys().copied().filter(|id| waits(id)).collect()
-        };
+    async fn repair_all(&mut self) -> bool {
+        let waiting: Vec<SubscriptionId> = waiting(&self.world);
         for id in &waiting {
-            let actions = [RepairAction::Accept, RepairAction::Refund, RepairAction::WriteOff];
-            let action = self.world.dice.one_of(&format!("repair {id}"), &actions);
-            self.world.say(|| format!("an operator decides of {id}: {}", action.word()));
-            self.world.inner().rules.repaired(*id, action);
-            let request = RepairRequest { action, by: "an operator".to_owned(), reason: "as asked".to_owned() };
-            let billing = self.manage.billing.clone();
-            let deciding = async { billing.decide_repair(*id, &request, None).await.map(drop) };
-            let decided = self.actor("operator").live(deciding).await;
-            if !matches!(decided, Some(Ok(()))) {
-                self.world.inner().rules.broken(Rule::Stuck, format!("{id} can't be repaired: {decided:?}"));
+            let actor = self.actor("operator");
+            if let Some(why) = repair(&actor, &self.crew.manage.billing, *id).await {
+                self.world.inner().rules.broken(Rule::Stuck, format!("{id} can't be repaired: {why}"));
             }
         }
         !waiting.is_empty()
+    }
+
+    /// The comparison of the books: each night, of the days since the last one that came to its end, and two more, as the schedule
+    /// does it; each hour, where it didn't come to its end. For the sake of time, only of those that differ, and now and then of any.
+    fn compare(&mut self, now: Timestamp) {
+        if now < self.comparison.next {
+            return;
+        }
+        let day = SignedDuration::from_hours(24);
+        let to = in_seoul(now).start_of_day().map_or(now, |day| day.timestamp());
+        let done = self.comparison.done();
+        self.comparison.next = night_after(now);
+        let first = done.map_or(EPOCH, |done| done).saturating_sub(day * 2).unwrap_or(to);
+        let mut days: Vec<Timestamp> =
+            (1..=89).map_while(|n| to.checked_sub(day * n).ok().filter(|at| *at >= first)).collect();
+        days.reverse();
+        let any = self.world.is_rough() && self.world.dice.happens(&format!("compared {now}"), COMPARED_ANYWAY);
+        if !any {
+            let inner = self.world.inner();
+            let differences = inner.rules.differences(&inner.copy, &inner.iamport);
+            days.retain(|from| differences.iter().any(|(_, since)| *since >= *from && *since < *from + day));
+        }
+        if days.is_empty() {
+            return self.comparison.is_done(to);
+        }
+        self.comparison.next =
+            self.comparison.next.min(now.saturating_add(SignedDuration::from_hours(1)).unwrap_or(now));
+        let actor = self.actor("comparison");
+        let (app, comparison, world) = (self.crew.reconcile.clone(), self.comparison.clone(), self.world.clone());
+        self.crowd.spawn(async move {
+            let work = async {
+                for from in &days {
+                    let span = Span { from: *from, to: *from + day };
+                    app.billing.reconcile(span, app.budget).await?;
+                }
+                Ok::<(), maedal::billing::HearError>(())
+            };
+            let ended = actor.live(work).await;
+            world.say(|| format!("{} of the books: {ended:?}", actor.name));
+            if matches!(ended, Some(Ok(()))) {
+                comparison.is_done(to);
+                let mut inner = world.inner();
+                let crate::world::Inner { copy, rules, iamport, .. } = &mut *inner;
+                // I'mport may have shown it less than it has, or a worker may be at it.
+                if !actor.was_struck() {
+                    rules.healed(copy, iamport, first, to);
+                }
+            }
+            world.changed.notify_one();
+        });
     }
 
     /// The minute's tick, where something is due. On AWS there is one each minute; here they come less often while nothing
@@ -561,14 +704,16 @@ impl<'a> Show<'a> {
         let copies = 1 + usize::from(self.world.is_rough() && self.world.dice.happens(&format!("two ticks {now}"), 60));
         for _ in 0..copies {
             let actor = self.actor("dispatch");
-            let app = self.dispatch.clone();
+            let app = self.crew.dispatch.clone();
             let world = self.world.clone();
             let asks = self.plot.life.operated;
             let whole = world.is_rough() && world.dice.happens(&format!("whole {}", actor.name), WHOLE_TICKS);
+            let read = asks || world.dice.happens(&format!("read {}", actor.name), READ_TICKS);
             self.crowd.spawn(async move {
                 let shards = world.inner().copy.shards();
                 let _ = match whole {
                     true => actor.live(async move { dispatch::handle(&app, Value::Null).await.is_ok() }).await,
+                    false if !read => actor.live(dispatch_all(&app, &world)).await,
                     false => actor.live(dispatch_shards(&app, &shards, asks)).await,
                 };
                 world.changed.notify_one();
@@ -591,7 +736,7 @@ impl<'a> Show<'a> {
             let actor = self.actor("charge");
             let nth = self.made["charge"];
             let place = self.world.dice.below(&format!("worker {nth}"), WORKERS);
-            let wiring = self.charge[usize::try_from(place).unwrap_or(0)].clone();
+            let wiring = self.crew.charge[usize::try_from(place).unwrap_or(0)].clone();
             self.busy.fetch_add(1, Ordering::Relaxed);
             let (busy, work) = (self.busy.clone(), work_on(actor, wiring, batch, self.plot.life.operated));
             self.crowd.spawn(async move {
@@ -622,7 +767,7 @@ impl<'a> Show<'a> {
             for copy in 0..copies {
                 let actor = self.actor("webhook");
                 let nth = self.world.dice.below(&format!("{about} {copy}"), 2);
-                let app = self.webhook[usize::try_from(nth).unwrap_or(0)].clone();
+                let app = self.crew.webhook[usize::try_from(nth).unwrap_or(0)].clone();
                 let (webhook, world) = (webhook.clone(), self.world.clone());
                 self.crowd.spawn(async move {
                     tokio::time::sleep(Duration::from_secs(delay)).await;
@@ -651,9 +796,36 @@ impl<'a> Show<'a> {
     fn begin(&mut self, nth: usize, deed: Deed) {
         let world = self.world.clone();
         match deed {
+            Deed::Misconfigured { minutes } => world.misconfigure(SignedDuration::from_mins(minutes)),
+            Deed::Elsewhere { who, scheduled } => {
+                if let Some(id) = self.session(who) {
+                    let (now, name) = (world.time.now(), format!("old-shop-{nth}"));
+                    let hour = now.saturating_add(SignedDuration::from_hours(1)).unwrap_or(now);
+                    let iamport = &mut world.inner().iamport;
+                    match scheduled {
+                        true => drop(iamport.schedule_elsewhere(&id.to_string(), &name, 5_000, hour)),
+                        false => drop(iamport.charge_elsewhere(&id.to_string(), &name, 5_000, now)),
+                    }
+                }
+            }
+            Deed::Repair => {
+                for id in waiting(&world) {
+                    let (actor, billing) = (self.actor("operator"), self.crew.manage.billing.clone());
+                    self.crowd.spawn(async move {
+                        let _ = repair(&actor, &billing, id).await;
+                    });
+                }
+            }
+            Deed::Deploy(settings) => {
+                self.policy = settings.of(&self.policy);
+                self.deployments += 1;
+                world.say(|| format!("the merchant deploys {settings:?}"));
+                world.inner().rules.deployed(self.policy.clone());
+                self.crew = Crew::deployed(&world, self.deployments, &self.policy, self.client, self.credentials);
+            }
             Deed::IamportDown { minutes } => world.take_iamport_down(SignedDuration::from_mins(minutes)),
             Deed::SwitchOff { minutes } => {
-                let billing = self.manage.billing.clone();
+                let billing = self.crew.manage.billing.clone();
                 self.crowd.spawn(async move {
                     switch(&world, &billing, nth, false).await;
                     tokio::time::sleep(Duration::from_secs(60 * minutes)).await;
@@ -662,7 +834,7 @@ impl<'a> Show<'a> {
             }
             Deed::Compare { days } => {
                 let actor = Actor::new(&world, format!("reconcile {nth}"));
-                let app = self.reconcile.clone();
+                let app = self.crew.reconcile.clone();
                 self.crowd.spawn(async move {
                     let asked = reconcile::Asked { days, ..reconcile::Asked::default() };
                     let done = actor.live(reconcile::handle(&app, asked)).await;
@@ -672,6 +844,7 @@ impl<'a> Show<'a> {
             Deed::EndKey { who } => {
                 if let Some(id) = self.session(who) {
                     world.inner().iamport.end_key_at_gateway(&id.to_string());
+                    world.note(id, Did::EndedKey);
                     world.say(|| format!("the buyer of {id} ends the agreement at the gateway"));
                 }
             }
@@ -679,8 +852,8 @@ impl<'a> Show<'a> {
                 let shop = Actor::new(&world, format!("shop {nth}"));
                 let trip = self.trip(nth);
                 let sessions = self.sessions.clone();
-                let billing = self.manage.billing.clone();
-                let life = self.complete.site.session;
+                let billing = self.crew.manage.billing.clone();
+                let life = self.crew.complete.site.session;
                 self.crowd.spawn(async move {
                     let Ok(plan) = "basic".parse() else { return };
                     let Ok(customer_id) = format!("customer-{who}").parse() else { return };
@@ -709,14 +882,20 @@ impl<'a> Show<'a> {
             Deed::Ask { who, command } => {
                 let actor = Actor::new(&world, format!("merchant {nth}"));
                 let trip = self.trip(nth);
-                let billing = self.manage.billing.clone();
+                let billing = self.crew.manage.billing.clone();
                 if let Some(id) = self.session(who) {
-                    let life = self.complete.site.session;
+                    let life = self.crew.complete.site.session;
                     self.crowd.spawn(async move {
+                        world.note(id, Did::Asked(command));
                         let said = actor.live(ask(&billing, id, command, life)).await;
-                        let said = said.unwrap_or_else(|| "no answer".to_owned());
-                        actor.world.say(|| format!("{} asks for {command:?}: {said}", actor.name));
-                        if command == Ask::NewPaymentMethod && said == "done" {
+                        let did = match &said {
+                            Some(Said::Done) => Did::Accepted(command),
+                            Some(Said::Refused(_)) => Did::Refused(command),
+                            Some(Said::Unclear(_)) | None => Did::Unanswered(command),
+                        };
+                        world.note(id, did);
+                        world.say(|| format!("{} asks for {command:?}: {said:?}", actor.name));
+                        if command == Ask::NewPaymentMethod && said == Some(Said::Done) {
                             trip.go(id, Way::Back).await;
                         }
                     });
@@ -730,8 +909,18 @@ impl<'a> Show<'a> {
     }
 
     fn trip(&self, nth: usize) -> Trip {
-        Trip { world: self.world.clone(), nth, complete: self.complete.clone() }
+        Trip { world: self.world.clone(), nth, complete: self.crew.complete.clone() }
     }
+}
+
+/// What `dispatch` sends, without a read of the table.
+async fn dispatch_all(app: &dispatch::App, world: &World) -> bool {
+    let now = app.clock.now();
+    let messages: Vec<Message> = world.inner().copy.due(now).into_iter().map(Message::Step).collect();
+    for batch in messages.chunks(BATCH) {
+        let _ = app.queue.send(batch).await;
+    }
+    true
 }
 
 /// What `dispatch` does, in the shards that hold anything. It `asks` whether charging is on where anybody switches.
@@ -833,6 +1022,9 @@ impl Trip {
         let Some(id) = opened["window_id"].as_str() else { return };
         tokio::time::sleep(Duration::from_secs(15)).await;
         let left = self.post(&format!("/chai/window/{id}/{button}"), String::new());
+        if button == "approve" {
+            self.world.note(session, Did::Approved);
+        }
         self.world.say(|| format!("the buyer of {session} presses {button}"));
         let address = left.and_then(|left| left.headers().get("location")?.to_str().ok().map(str::to_owned));
         let Some(address) = address else { return };
@@ -870,9 +1062,33 @@ async fn switch(world: &Arc<World>, billing: &Billing, nth: usize, on: bool) {
     }
 }
 
-/// Asks for a command, as the merchant's backend does. What came of it, in words.
-async fn ask(billing: &Billing, id: SubscriptionId, ask: Ask, life: SignedDuration) -> String {
+/// What the merchant's backend is told.
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum Said {
+    /// It is done.
+    Done,
+    /// It isn't, and why.
+    Refused(String),
+    /// Perhaps it is.
+    Unclear(String),
+}
+
+impl From<CommandError> for Said {
+    fn from(error: CommandError) -> Self {
+        match error {
+            CommandError::Unknown
+            | CommandError::Refused(_)
+            | CommandError::Version { .. }
+            | CommandError::KeyReused => Self::Refused(error.to_string()),
+            CommandError::Store(_) => Self::Unclear(error.to_string()),
+        }
+    }
+}
+
+/// Asks for a command, as the merchant's backend does.
+async fn ask(billing: &Billing, id: SubscriptionId, ask: Ask, life: SignedDuration) -> Said {
     let request = CommandRequest { subscription: id, key: None, body: &Value::Null, version: None };
+    let refused = |why: &str| Said::Refused(why.to_owned());
     let plan = async |id: &str| match id.parse() {
         Ok(id) => billing.store.plan(&id).await.ok().flatten(),
         Err(_) => None,
@@ -885,7 +1101,7 @@ async fn ask(billing: &Billing, id: SubscriptionId, ask: Ask, life: SignedDurati
         Ask::Pause => Command::Pause,
         Ask::Resume => Command::Resume,
         Ask::ChangePlanNow | Ask::ChangePlanLater => {
-            let Some(plan) = plan("plus").await else { return "no plan".to_owned() };
+            let Some(plan) = plan("plus").await else { return refused("no plan") };
             let when = if ask == Ask::ChangePlanNow { When::Now } else { When::PeriodEnd };
             Command::ChangePlan { plan: Box::new(plan), when }
         }
@@ -894,22 +1110,20 @@ async fn ask(billing: &Billing, id: SubscriptionId, ask: Ask, life: SignedDurati
         Ask::NewPaymentMethod => {
             match billing.replace_payment_method(maedal::billing::PaymentMethodRequest::default(), life) {
                 Ok(command) => command,
-                Err(error) => return error.to_string(),
+                Err(error) => return Said::Refused(error.to_string()),
             }
         }
         Ask::RefundPart | Ask::RefundAll => {
-            let Ok(Some(seen)) = billing.store.subscription(id).await else { return "not read".to_owned() };
+            let Ok(Some(seen)) = billing.store.subscription(id).await else { return refused("not read") };
             let amount = (ask == Ask::RefundPart).then_some(Won::new(1_000));
             let refund =
                 RefundRequest { period: seen.paid_through.max(1), attempt: 1, amount, reason: "asked".to_owned() };
             return match billing.refund_charge(&refund, request).await {
-                Ok(_) => "done".to_owned(),
-                Err(error) => error.to_string(),
+                Ok(_) => Said::Done,
+                Err(RefundError::Command(error)) => error.into(),
+                Err(error) => Said::Refused(error.to_string()),
             };
         }
     };
-    match billing.command(&command, request).await {
-        Ok(_) => "done".to_owned(),
-        Err(error) => error.to_string(),
-    }
+    billing.command(&command, request).await.map_or_else(Said::from, |_| Said::Done)
 }

@@ -10,6 +10,8 @@ pub mod bugs;
 pub mod dice;
 pub mod fault;
 pub mod history;
+pub mod log;
+pub mod oracle;
 pub mod people;
 pub mod proof;
 pub mod queue;

@@ -2,7 +2,7 @@
 //! each can be left out, and keeps its number.
 
 use jiff::SignedDuration;
-use maedal::subscription::{AfterDunning, DunningPolicy, Interval, MissedPeriods, Policy, Unit};
+use maedal::subscription::{AfterDunning, ChargeWindow, DunningPolicy, Interval, MissedPeriods, Policy, Unit};
 
 use crate::dice::Dice;
 
@@ -23,13 +23,46 @@ pub struct Life {
     pub rough: bool,
     /// Whether the merchant switches charging off, and has the books compared.
     pub operated: bool,
+    /// How bad the gateway is, all the time.
+    pub gateway: Gateway,
+    /// Whether a query may show what one transaction has just changed as it was before, item by item: DynamoDB's queries are
+    /// read-committed, not serializable.
+    pub lagging: bool,
     /// What people do: its number, when, and what.
     pub deeds: Vec<(usize, SignedDuration, Deed)>,
+}
+
+/// How bad a gateway is, all the time: what PortOne doesn't say, or says that some gateways do.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Gateway {
+    /// It charges a name once more that is paid.
+    pub pays_again: bool,
+    /// It refuses less than so many won.
+    pub least_amount: u64,
+    /// It delays what it does, and what it shows, for hours at times: beyond all that the protocol waits for. What follows is
+    /// healed by comparing the books, within a day.
+    pub slow: bool,
 }
 
 /// What somebody does.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Deed {
+    /// For so many minutes the channel is misconfigured: each charge is refused in the words of a missing billing key.
+    Misconfigured {
+        /// So many.
+        minutes: i64,
+    },
+    /// Somebody else with the same credentials charges the buyer's key: now, or by a schedule an hour later.
+    Elsewhere {
+        /// Whose key.
+        who: usize,
+        /// By a schedule of I'mport's.
+        scheduled: bool,
+    },
+    /// An operator decides of all that waits for a person, while things go wrong.
+    Repair,
+    /// The merchant deploys other settings.
+    Deploy(Settings),
     /// The shop opens a session for buyer `who`, who goes through the window.
     Subscribe {
         /// Which buyer, from 0.
@@ -69,6 +102,44 @@ pub enum Deed {
         /// Which.
         days: Option<u8>,
     },
+}
+
+/// Settings that a merchant deploys in the middle.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Settings {
+    /// Other retry days, and the other end of dunning.
+    Dunning,
+    /// The other rule for missed periods.
+    Missed,
+    /// Charges in the night, too.
+    Window,
+}
+
+impl Settings {
+    /// The policy with these settings.
+    pub fn of(self, policy: &Policy) -> Policy {
+        let mut policy = policy.clone();
+        match self {
+            Self::Dunning => {
+                policy.dunning.retry_days = vec![2];
+                policy.dunning.then = match policy.dunning.then {
+                    AfterDunning::Cancel => AfterDunning::LeaveUnpaid,
+                    AfterDunning::LeaveUnpaid => AfterDunning::Cancel,
+                };
+            }
+            Self::Missed => {
+                policy.missed = match policy.missed {
+                    MissedPeriods::Skip => MissedPeriods::ChargeEach,
+                    MissedPeriods::ChargeEach => MissedPeriods::Skip,
+                };
+            }
+            Self::Window => {
+                let (open, close) = (jiff::civil::time(0, 0, 0, 0), jiff::civil::time(23, 59, 0, 0));
+                policy.charge_window = ChargeWindow::new(open, close).unwrap_or_default();
+            }
+        }
+        policy
+    }
 }
 
 /// What happens in the window and on the way back.
@@ -128,6 +199,10 @@ const ASKS: [Ask; 18] = [
     Ask::DeleteKey,
 ];
 
+/// Of a thousand changes of mind so many fall into the minutes around a charge.
+const AROUND_CHARGES: u64 = 500;
+/// Of a thousand rough lives so many see their channel misconfigured. None, until a refusal is known from a decline.
+const MISCONFIGURED: u64 = 0;
 /// Of a thousand rough lives so many are operated.
 const OPERATED: u64 = 60;
 
@@ -155,11 +230,47 @@ impl Life {
             ..Policy::default()
         };
         let operated = rough && dice.happens("operated", OPERATED);
-        let mut life = Self { interval, trial_days, policy, ends_after, per_mille, rough, operated, deeds: Vec::new() };
+        let gateway = Gateway {
+            pays_again: rough && dice.happens("pays again", 200),
+            least_amount: if rough && dice.happens("least amount", 200) { 100 } else { 0 },
+            slow: rough && dice.happens("slow", 60),
+        };
+        let lagging = rough && dice.happens("lagging", 200);
+        let mut life = Self {
+            interval,
+            trial_days,
+            policy,
+            ends_after,
+            per_mille,
+            rough,
+            operated,
+            gateway,
+            lagging,
+            deeds: Vec::new(),
+        };
         let deeds = life.throw_deeds(dice).into_iter().enumerate();
         life.deeds = deeds.map(|(nth, (at, deed))| (nth, at, deed)).collect();
         life.deeds.sort_by_key(|(_, at, _)| *at);
         life
+    }
+
+    /// Some minutes before or after a charge of the buyer who arrived so many seconds after the beginning, be it a renewal or a
+    /// retry: whatever its period, it is at the same time of a day.
+    fn around_a_charge(&self, dice: Dice, about: &str, arrived: u64) -> SignedDuration {
+        let days = self.ends_after.as_hours() / 24;
+        // Histories begin in November.
+        let starts = match self.interval.unit {
+            Unit::Day => [1, 2, 3],
+            Unit::Week => [7, 14, 21],
+            Unit::Month => [30, 61, 92],
+            Unit::Year => [365, 730, 1_095],
+        };
+        let later = dice.one_of(&format!("{about} later"), &[0, 0, 0, 1, 3]);
+        let start = dice.one_of(&format!("{about} nth"), &starts);
+        let day = (start + later + i64::from(self.trial_days)).min(days.max(1));
+        let from_arrival = 40 + i64::try_from(dice.below(&format!("{about} minutes"), 1_500)).unwrap_or(0) - 400;
+        let arrived = SignedDuration::from_secs(i64::try_from(arrived).unwrap_or(0));
+        arrived + SignedDuration::from_hours(24 * day) + SignedDuration::from_secs(from_arrival)
     }
 
     fn throw_deeds(&self, dice: Dice) -> Vec<(SignedDuration, Deed)> {
@@ -179,18 +290,40 @@ impl Life {
             if !self.rough {
                 continue;
             }
+            let begins = at;
+            let sometime = |about: &str| match dice.happens(&format!("{about} near"), AROUND_CHARGES) {
+                true => self.around_a_charge(dice, about, begins),
+                false => seconds(begins + 60 + dice.below(&format!("{about} at"), span)),
+            };
             if dice.happens(&format!("end key {who}"), 80) {
-                deeds.push((seconds(dice.below(&format!("end key at {who}"), span)), Deed::EndKey { who }));
+                deeds.push((sometime(&format!("end key {who}")), Deed::EndKey { who }));
             }
             for nth in 0..dice.below(&format!("commands {who}"), 5) {
                 let about = format!("command {who} {nth}");
-                let at = seconds(at + 60 + dice.below(&format!("{about} at"), span));
-                deeds.push((at, Deed::Ask { who, command: dice.one_of(&about, &ASKS) }));
+                deeds.push((sometime(&about), Deed::Ask { who, command: dice.one_of(&about, &ASKS) }));
+            }
+            if dice.happens(&format!("elsewhere {who}"), 30) {
+                let scheduled = dice.happens(&format!("scheduled {who}"), 500);
+                deeds.push((sometime(&format!("elsewhere at {who}")), Deed::Elsewhere { who, scheduled }));
             }
         }
         if self.rough && dice.happens("down", 150) {
             let minutes = dice.one_of("down for", &[3, 12, 45, 180, 1_500]);
             deeds.push((seconds(dice.below("down at", span)), Deed::IamportDown { minutes }));
+        }
+        if self.rough && dice.happens("misconfigured", MISCONFIGURED) {
+            let minutes = dice.one_of("misconfigured for", &[15, 120, 600]);
+            let at = self.around_a_charge(dice, "misconfigured", dice.below("arrival 0", 36_000));
+            deeds.push((at - SignedDuration::from_mins(minutes / 2), Deed::Misconfigured { minutes }));
+        }
+        if self.rough && dice.happens("repairs", 250) {
+            for nth in 0..3 {
+                deeds.push((seconds(dice.below(&format!("repair at {nth}"), span)), Deed::Repair));
+            }
+        }
+        if self.rough && dice.happens("deploys", 60) {
+            let settings = dice.one_of("deploy", &[Settings::Dunning, Settings::Missed, Settings::Window]);
+            deeds.push((seconds(dice.below("deploy at", span)), Deed::Deploy(settings)));
         }
         if self.operated {
             for nth in 0..1 + dice.below("switched off", 2) {

@@ -4,14 +4,18 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::{SignedDuration, Timestamp};
+use maedal::subscription::step::WINDOW_LOOK;
 use maedal::subscription::{
-    AfterDunning, CLAIMS_A_DAY, Charge, ChargeStatus, Finding, MerchantUid, Policy, Purpose, RepairAction, Review,
-    ReviewCause, Status, Subscription, SubscriptionId,
+    AfterDunning, CLAIMS_A_DAY, Charge, ChargeStatus, EndReason, Finding, MerchantUid, PaymentMethod, Policy, Purpose,
+    RepairAction, Review, ReviewCause, Status, Subscription, SubscriptionId,
 };
 use serde_json::Value;
 use simulator::{Payment, Simulator};
 
-use crate::fault::MOST_OFF;
+use crate::fault::{LONGEST_BLIND, MOST_OFF};
+use crate::log::Log;
+use crate::oracle::{self, Between, Wrong};
+use crate::people::Life;
 use crate::table::{Account, Copy, Written};
 
 /// How late a step may be before its subscription counts as forgotten.
@@ -58,6 +62,18 @@ pub enum Rule {
     Budget,
     /// The table holds what can't be read.
     Unreadable,
+    /// Money was asked for after what was accepted forbids it: a cancellation, a pause, the deletion of the billing key.
+    Unwanted,
+    /// A name was asked for again after the ledger had it, paid or declined.
+    ProvenName,
+    /// A subscription lives, and the index lists nothing of it.
+    Unlisted,
+    /// Somebody was canceled as unpaid who could have paid.
+    GivenUp,
+    /// Comparing a day's books left them different.
+    NotHealed,
+    /// Something was paid that isn't the price of what people did, or nothing was.
+    Price,
     /// A panic.
     Panic,
 }
@@ -74,6 +90,17 @@ pub struct Violation {
 /// A payment in the ledger: I'mport's name for it, and how much of it went back.
 pub type Entered = (String, u64);
 
+/// What is known beside the table: I'mport's books, and what people did.
+#[derive(Debug, Clone, Copy)]
+pub struct Facts<'a> {
+    /// I'mport.
+    pub iamport: &'a Simulator,
+    /// What people did.
+    pub log: &'a Log,
+    /// The true present.
+    pub now: Timestamp,
+}
+
 /// What a subscription was before a write.
 #[derive(Debug)]
 pub struct Was {
@@ -83,6 +110,7 @@ pub struct Was {
     version: u64,
     paid_through: u32,
     in_flight: Option<MerchantUid>,
+    window_opened_at: Option<Timestamp>,
 }
 
 /// The rules, and what they have to remember.
@@ -92,14 +120,37 @@ pub struct Rules {
     pub violations: Vec<Violation>,
     claims: BTreeMap<SubscriptionId, BTreeSet<i64>>,
     on_the_way: BTreeMap<String, u32>,
+    /// What I'mport was too slow with for the protocol to know.
+    beyond: BTreeSet<String>,
+    /// When money was asked for last.
+    asked_at: BTreeMap<SubscriptionId, Timestamp>,
+    /// Whom a charge was refused, or didn't reach, for no doing of theirs.
+    refused: BTreeSet<SubscriptionId>,
+    policies: Vec<Policy>,
+    calm_since: Option<Timestamp>,
     wrong_amounts: BTreeMap<SubscriptionId, BTreeSet<String>>,
-    repairs: BTreeMap<SubscriptionId, (RepairAction, BTreeSet<String>)>,
+    repairs: BTreeMap<SubscriptionId, Vec<(RepairAction, BTreeSet<String>)>>,
     off_since: Option<Timestamp>,
     /// What was decided to go back of each payment, by when it was.
     decided: BTreeMap<String, BTreeMap<Timestamp, u64>>,
 }
 
 impl Rules {
+    /// The rules for `life`.
+    pub fn of(life: &Life) -> Self {
+        Self { policies: vec![life.policy.clone()], ..Self::default() }
+    }
+
+    /// The merchant deploys another policy.
+    pub fn deployed(&mut self, policy: Policy) {
+        self.policies.push(policy);
+    }
+
+    /// From here on nothing goes wrong any more.
+    pub fn calms_down(&mut self, now: Timestamp) {
+        self.calm_since = Some(now);
+    }
+
     /// Something is broken.
     pub fn broken(&mut self, rule: Rule, what: impl Into<String>) {
         let what = what.into();
@@ -109,8 +160,21 @@ impl Rules {
     }
 
     /// A request for `uid` was cut off from its sender and arrives later.
-    pub fn sets_out(&mut self, uid: &str) {
+    pub fn sets_out(&mut self, uid: &str, seconds: u32) {
+        if SignedDuration::from_secs(seconds.into()) > LONGEST_BLIND {
+            return self.is_beyond(uid);
+        }
         *self.on_the_way.entry(uid.to_owned()).or_default() += 1;
+    }
+
+    /// I'mport is slower with `uid` than the protocol can wait for.
+    pub fn is_beyond(&mut self, uid: &str) {
+        self.beyond.insert(uid.to_owned());
+    }
+
+    /// A charge named `uid` was refused, for no fault of the buyer's.
+    pub fn is_refused(&mut self, uid: &str) {
+        self.refused.extend(uid.parse::<MerchantUid>().map(|name| name.subscription));
     }
 
     /// It has arrived.
@@ -135,11 +199,17 @@ impl Rules {
     /// An operator has decided of what waits for a person: from here on its books have to agree, too.
     pub fn repaired(&mut self, id: SubscriptionId, action: RepairAction) {
         let names = self.wrong_amounts.remove(&id).unwrap_or_default();
-        self.repairs.insert(id, (action, names));
+        self.repairs.entry(id).or_default().push((action, names));
     }
 
     fn is_written_off(&self, id: SubscriptionId) -> bool {
-        self.repairs.get(&id).is_some_and(|(action, _)| *action == RepairAction::WriteOff)
+        let repairs = self.repairs.get(&id).map_or(&[][..], Vec::as_slice);
+        repairs.iter().any(|(action, _)| *action == RepairAction::WriteOff)
+    }
+
+    /// Where an operator gave up on it, or took it as it came, the two books need not say the same.
+    fn is_a_persons(&self, account: &Account, id: SubscriptionId) -> bool {
+        account.waits_for_a_person() || self.wrong_amounts.contains_key(&id) || self.is_written_off(id)
     }
 
     /// The two books agree, and so comparing them must find nothing: the ledgers are the same before and after. A billing key of
@@ -168,19 +238,32 @@ impl Rules {
             version: subscription.version,
             paid_through: subscription.paid_through,
             in_flight: subscription.in_flight.as_ref().map(|intent| intent.merchant_uid),
+            window_opened_at: subscription.window_opened_at,
         };
         copy.accounts.iter().filter_map(|(id, account)| Some((*id, was(account.subscription.as_ref()?)))).collect()
     }
 
     /// A request for money reaches I'mport.
-    pub fn before_again(&mut self, body: &Value, copy: &Copy, iamport: &Simulator, now: Timestamp) {
+    pub fn before_again(&mut self, body: &Value, copy: &Copy, facts: Facts<'_>) {
+        let Facts { iamport, log, now } = facts;
         let uid = body["merchant_uid"].as_str().unwrap_or_default().to_owned();
-        let Ok(MerchantUid { subscription: id, purpose: Purpose::Charge { period, .. } }) = uid.parse() else {
+        let Ok(MerchantUid { subscription: id, purpose: Purpose::Charge { period, .. }, .. }) = uid.parse() else {
             return self.broken(Rule::IntentBeforeEffect, format!("{uid} is no name of a charge"));
         };
-        let Some(subscription) = copy.accounts.get(&id).and_then(|account| account.subscription.as_ref()) else {
+        let Some(account) = copy.accounts.get(&id) else {
             return self.broken(Rule::IntentBeforeEffect, format!("{uid} belongs to no subscription"));
         };
+        let Some(subscription) = account.subscription.as_ref() else {
+            return self.broken(Rule::IntentBeforeEffect, format!("{uid} belongs to no subscription"));
+        };
+        self.asked_at.insert(id, now);
+        let beyond = self.beyond.iter().any(|other| same_period(other, id, period));
+        if let Some(why) = log.forbids(id).filter(|_| !beyond) {
+            self.broken(Rule::Unwanted, format!("{uid} was asked for after {why}"));
+        }
+        if !beyond && account.charges.values().any(|charge| charge.merchant_uid.to_string() == uid) {
+            self.broken(Rule::ProvenName, format!("{uid} was asked for after it had entered the ledger"));
+        }
         match &subscription.in_flight {
             Some(intent) if intent.merchant_uid.to_string() == uid => {
                 if body["amount"].as_u64() != Some(intent.amount.get()) {
@@ -190,6 +273,8 @@ impl Rules {
                     );
                 }
             }
+            // What a slow gateway delivers late was asked for when it was in flight.
+            _ if beyond => return,
             _ => self.broken(Rule::IntentBeforeEffect, format!("{uid} was asked for, and is not in flight")),
         }
         if subscription.status.is_over() {
@@ -208,7 +293,7 @@ impl Rules {
             self.broken(Rule::WithoutProof, format!("{uid} was asked for again while it is on its way"));
         }
         let paid = iamport.books().payments_of(&uid).find(|payment| payment.was_paid());
-        if paid.is_some_and(|payment| !changed_its_mind(payment, now)) {
+        if !beyond && paid.is_some_and(|payment| !changed_its_mind(payment, now)) {
             self.broken(Rule::WithoutProof, format!("{uid} was asked for again, and is paid"));
         }
         if self.off_since.is_some_and(|since| now.duration_since(since) > SWITCH_WORKS) {
@@ -220,7 +305,8 @@ impl Rules {
             .filter(|payment| !changed_its_mind(payment, now))
             .map(|payment| payment.order.merchant_uid.clone())
             .collect();
-        for other in known {
+        let written_off = self.is_written_off(id);
+        for other in known.into_iter().filter(|_| !beyond && !written_off) {
             self.broken(Rule::NewAttemptBeforeProof, format!("{uid} was asked for while {other} is paid"));
         }
         let on_the_way: Vec<String> = self
@@ -240,10 +326,10 @@ impl Rules {
         before: &BTreeMap<SubscriptionId, Was>,
         copy: &mut Copy,
         written: &[Written],
-        iamport: &Simulator,
-        now: Timestamp,
+        facts: Facts<'_>,
         mut trace: Option<&mut Vec<(Timestamp, String)>>,
     ) {
+        let Facts { iamport, now, .. } = facts;
         let mut say = |line: std::fmt::Arguments<'_>| {
             if let Some(trace) = &mut trace {
                 trace.push((now, line.to_string()));
@@ -255,8 +341,10 @@ impl Rules {
         for written in written {
             match written {
                 Written::Subscription(is) => {
+                    self.listed(is);
                     if let Some(was) = before.get(&is.id) {
                         self.moved(was, is, copy, iamport);
+                        self.ended(was, is, facts);
                         if was.status != is.status {
                             say(format_args!("    {} is {}", is.id, is.status.word()));
                         }
@@ -319,6 +407,45 @@ impl Rules {
         }
     }
 
+    /// Whoever lives is listed, at each moment: else nothing is ever done about it again.
+    fn listed(&mut self, is: &Subscription) {
+        let unpaid = |policy: &Policy| {
+            let dunning = is.plan.terms.dunning.as_ref().unwrap_or(&policy.dunning);
+            dunning.then == AfterDunning::LeaveUnpaid
+        };
+        let newer = |method: &PaymentMethod| {
+            !method.broken && is.dunning.as_ref().is_some_and(|dunning| method.confirmed_at > dunning.last_decline)
+        };
+        let may_be_unlisted = match is.status {
+            Status::Expired | Status::Canceled | Status::NeedsReview => true,
+            Status::Paused => is.window_opened_at.is_none() && !is.cancel_at_period_end,
+            Status::PastDue => self.policies.iter().any(unpaid) && !is.payment_method.as_ref().is_some_and(newer),
+            Status::Pending | Status::Trialing | Status::Active => false,
+        };
+        if is.listed_at.is_none() && !may_be_unlisted {
+            self.broken(Rule::Unlisted, format!("{} is {}, and nothing of it is listed", is.id, is.status.word()));
+        }
+    }
+
+    /// Nobody is given up who could have paid.
+    fn ended(&mut self, was: &Was, is: &Subscription, facts: Facts<'_>) {
+        let unpaid = is.ended.as_ref().is_some_and(|ended| ended.reason == EndReason::Unpaid);
+        if was.status == is.status || is.status != Status::Canceled || !unpaid || facts.log.may_be_deleted(is.id) {
+            return;
+        }
+        let id = is.id;
+        let ago = |at: Timestamp| facts.now.duration_since(at);
+        if was.window_opened_at.is_some_and(|at| ago(at) < WINDOW_LOOK - MOST_OFF * 2) {
+            self.broken(Rule::GivenUp, format!("{id} is canceled as unpaid, and its window is open"));
+        }
+        let untried = facts.log.approved_at(id).filter(|approved| {
+            ago(*approved) > RACE && self.asked_at.get(&id).is_none_or(|asked_at| asked_at < approved)
+        });
+        if untried.is_some() {
+            self.broken(Rule::GivenUp, format!("{id} is canceled as unpaid, and its billing key was never tried"));
+        }
+    }
+
     fn settled_together(&mut self, account: &Account, is: &Subscription) {
         let settled = account.charges.values().filter(|charge| charge.is_settled());
         let through = settled.map(|charge| charge.period).max().unwrap_or(0);
@@ -352,6 +479,7 @@ impl Rules {
                 }
             },
             ChargeStatus::Declined { .. } if self.is_written_off(charge.subscription) => (),
+            ChargeStatus::Declined { .. } if self.beyond.contains(&uid) => (),
             ChargeStatus::Declined { .. } => {
                 let paid = iamport.books().payments_of(&uid).find(|payment| payment.was_paid());
                 if paid.is_some_and(|payment| !changed_its_mind(payment, now)) {
@@ -375,11 +503,58 @@ impl Rules {
         }
     }
 
+    /// Payments of ours at I'mport that the ledger doesn't have as they are there: by name, and since when.
+    pub fn differences(&self, copy: &Copy, iamport: &Simulator) -> Vec<(String, Timestamp)> {
+        let mut open = Vec::new();
+        for payment in iamport.books().payments().iter().filter(|payment| payment.was_charged()) {
+            let Ok(MerchantUid { subscription: id, .. }) = payment.order.merchant_uid.parse() else { continue };
+            let Some(account) = copy.accounts.get(&id) else { continue };
+            if self.is_a_persons(account, id) || account.findings.contains(&payment.imp_uid) {
+                continue;
+            }
+            let is_it = |charge: &&Charge| charge.payment().is_some_and(|p| p.imp_uid.as_str() == payment.imp_uid);
+            let known = account.charges.values().find(is_it);
+            if known.is_none_or(|charge| charge.refunded.get() < payment.cancel_amount()) {
+                let cancelled = payment.cancellations.iter().map(|cancellation| cancellation.cancelled_at);
+                let since = cancelled.chain(payment.paid_at).max().unwrap_or(payment.started_at);
+                open.push((format!("{} ({})", payment.order.merchant_uid, payment.imp_uid), since));
+            }
+        }
+        open
+    }
+
+    /// The books of the days before `until` have been compared, and nothing went wrong meanwhile.
+    pub fn healed(&mut self, copy: &Copy, iamport: &Simulator, from: Timestamp, until: Timestamp) {
+        for (name, since) in self.differences(copy, iamport) {
+            if since >= from && since < until {
+                self.broken(Rule::NotHealed, format!("{name}: its day was compared, and the ledger doesn't have it"));
+            }
+        }
+    }
+
+    /// Everything is quiet: I'mport's books must be what people did, at the published prices.
+    pub fn priced(&mut self, copy: &Copy, life: &Life, facts: Facts<'_>) {
+        for (id, account) in &copy.accounts {
+            let slow = self.beyond.iter().any(|uid| uid.starts_with(&id.to_string()));
+            let unpaid = |charge: &Charge| matches!(charge.status, ChargeStatus::Declined { .. });
+            let declined = account.charges.values().any(unpaid);
+            let between = Between {
+                refused: declined || self.refused.contains(id) || slow || account.waits_for_a_person(),
+                slow,
+                wrong_amount: self.wrong_amounts.contains_key(id) || self.repairs.contains_key(id),
+                deployed: self.policies.len() > 1,
+            };
+            for Wrong(what) in oracle::compare(*id, life, facts.log, facts.iamport, between, facts.now) {
+                self.broken(Rule::Price, what);
+            }
+        }
+    }
+
     /// Everything is quiet: both books must say the same, and nobody may be forgotten.
     pub fn at_rest(&mut self, copy: &Copy, iamport: &Simulator, policy: &Policy, now: Timestamp) {
         let mut standing: BTreeMap<(SubscriptionId, u32), Vec<String>> = BTreeMap::new();
         for payment in iamport.books().payments().iter().filter(|payment| payment.was_charged()) {
-            let Ok(MerchantUid { subscription, purpose: Purpose::Charge { period, .. } }) =
+            let Ok(MerchantUid { subscription, purpose: Purpose::Charge { period, .. }, .. }) =
                 payment.order.merchant_uid.parse()
             else {
                 continue;
@@ -424,7 +599,7 @@ impl Rules {
                 self.broken(Rule::DoubleCharge, format!("{id}, period {period}: {} stand", payments.join(" and ")));
             }
         }
-        let given_back = self.repairs.values().filter(|(action, _)| *action == RepairAction::Refund);
+        let given_back = self.repairs.values().flatten().filter(|(action, _)| *action == RepairAction::Refund);
         let kept: Vec<String> = given_back
             .flat_map(|(_, names)| names)
             .filter(|name| iamport.books().payments_of(name).any(|payment| payment.balance() > 0))
@@ -450,7 +625,8 @@ impl Rules {
                 continue;
             }
             // Who looks for seven days, and is struck each time, rightly calls a person. Once nothing goes wrong, nobody is.
-            let unlucky = |review: &&Review| self.repairs.is_empty() && review.reason.ends_with("in seven days");
+            let before = |review: &Review| self.calm_since.is_none_or(|calm| review.since < calm);
+            let unlucky = |review: &&Review| before(review) && review.reason.ends_with("in seven days");
             if let Some(review) = subscription.review.as_ref().filter(|review| !unlucky(review)) {
                 self.broken(Rule::NeedlessReview, format!("{id}: {}", review.reason));
             }

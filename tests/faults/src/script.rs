@@ -14,6 +14,9 @@ pub struct Place {
     pub call: u32,
 }
 
+/// How long a slow gateway takes, in seconds.
+const HOURS: [u32; 3] = [1_200, 5_400, 18_000];
+
 /// What strikes where.
 pub type Strikes = BTreeMap<Place, Fault>;
 
@@ -24,6 +27,8 @@ pub enum Script {
     Dice {
         /// How many in a thousand.
         per_mille: u64,
+        /// Whether delays may be hours.
+        slow: bool,
     },
     /// These, and no others.
     Given(Strikes),
@@ -34,7 +39,7 @@ impl Script {
     pub fn strike(&self, dice: Dice, place: &Place, kind: Kind) -> Option<Fault> {
         match self {
             Self::Given(strikes) => strikes.get(place).copied(),
-            Self::Dice { per_mille } => {
+            Self::Dice { per_mille, slow } => {
                 let about = format!("fault {} {}", place.actor, place.call);
                 // Where money is at stake, more often; and where it is proven, which most often follows another fault.
                 let weight = match kind {
@@ -49,7 +54,12 @@ impl Script {
                 if kind == Kind::Again && dice.happens(&format!("{about} amount"), 15) {
                     return Some(Fault::WrongAmount);
                 }
-                Some(dice.one_of(&format!("{about} kind"), kind.faults()))
+                let fault = dice.one_of(&format!("{about} kind"), kind.faults());
+                Some(if *slow && kind != Kind::Write {
+                    fault.slowed(dice.one_of(&format!("{about} hours"), &HOURS))
+                } else {
+                    fault
+                })
             }
         }
     }

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use dynoxide::{Database, DynoxideError};
 use jiff::Timestamp;
-use maedal::store::Key;
+use maedal::store::{Due, Key};
 use maedal::subscription::{Charge, Refund, Status, Subscription, SubscriptionId};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -68,6 +68,8 @@ pub struct Account {
     pub charges: BTreeMap<String, Charge>,
     /// By sort key.
     pub refunds: BTreeMap<String, Refund>,
+    /// The payments that something was found of.
+    pub findings: BTreeSet<String>,
 }
 
 impl Account {
@@ -108,10 +110,22 @@ impl Copy {
                     return Vec::new();
                 }
                 let items = request["TransactItems"].as_array().into_iter().flatten();
-                items.filter_map(|item| self.put(&item["Put"]["Item"])).collect()
+                items
+                    .filter_map(|item| match &item["Delete"]["Key"] {
+                        Value::Null => self.put(&item["Put"]["Item"]),
+                        key => self.delete(key),
+                    })
+                    .collect()
             }
             _ => Vec::new(),
         }
+    }
+
+    fn delete(&mut self, key: &Value) -> Option<Written> {
+        let [pk, sk] = ["pk", "sk"].map(|name| key[name]["S"].as_str().unwrap_or_default());
+        let id: SubscriptionId = pk.strip_prefix("SUB#")?.parse().ok()?;
+        self.accounts.get_mut(&id)?.charges.remove(sk);
+        None
     }
 
     fn put(&mut self, item: &Value) -> Option<Written> {
@@ -138,6 +152,10 @@ impl Copy {
                 account.refunds.insert(sk.clone(), refund.clone());
                 Some(Written::Refund(sk.clone(), Box::new(refund)))
             }),
+            "FINDING" => {
+                account.findings.extend(sk.split_once('#').map(|(_, imp_uid)| imp_uid.to_owned()));
+                Ok(None)
+            }
             _ => Ok(None),
         };
         match written {
@@ -163,6 +181,21 @@ impl Copy {
     /// The shards of the index that hold anything.
     pub fn shards(&self) -> BTreeSet<u8> {
         self.accounts.keys().map(|id| id.due_shard()).collect()
+    }
+
+    /// What the index lists as due at `now`.
+    pub fn due(&self, now: Timestamp) -> Vec<Due> {
+        let mut due = Vec::new();
+        for (id, account) in &self.accounts {
+            let listed = account.subscription.as_ref().and_then(|subscription| subscription.listed_at);
+            due.extend(listed.map(|due_at| Due { subscription: *id, charge: None, due_at }));
+            due.extend(account.charges.iter().filter_map(|(sk, charge)| {
+                Some(Due { subscription: *id, charge: Some(sk.clone()), due_at: charge.refund.as_ref()?.due_at })
+            }));
+        }
+        due.retain(|due| due.due_at <= now);
+        due.sort_by_key(|due| due.due_at);
+        due
     }
 
     /// When the first step is due that the index lists.

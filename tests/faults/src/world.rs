@@ -7,14 +7,17 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use bytes::Bytes;
 use dynoxide::Database;
 use jiff::{SignedDuration, Timestamp};
+use maedal::subscription::SubscriptionId;
 use simulator::{Rule, Simulator};
 use tokio::sync::Notify;
 
 use crate::actor::Actor;
 use crate::dice::Dice;
 use crate::fault::{Fault, Kind};
+use crate::log::{Did, Log};
+use crate::people::Life;
 use crate::queue::Messages;
-use crate::rules::Rules;
+use crate::rules::{Facts, Rules};
 use crate::script::{Place, Script, Strikes};
 use crate::table::{Answer, Copy, carry_out};
 use crate::time::Time;
@@ -29,6 +32,7 @@ pub struct World {
     pub changed: Notify,
     script: Script,
     telling: bool,
+    lagging: bool,
     rough: AtomicBool,
     faults_stopped: AtomicBool,
     on_the_way: AtomicUsize,
@@ -40,6 +44,18 @@ impl std::fmt::Debug for World {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(f, "World({:?})", self.time)
     }
+}
+
+/// Of a thousand workers that stood still so many find their connections dead.
+const STALE: u64 = 400;
+
+/// Where a call was lost on a dead connection.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Lost {
+    /// It didn't arrive.
+    There,
+    /// It arrived, and the answer didn't.
+    Back,
 }
 
 /// Who opens the shop before the history begins. Nothing befalls it.
@@ -64,6 +80,10 @@ pub struct Inner {
     pub footprint: Dice,
     messages: Messages,
     down_until: Option<Timestamp>,
+    misconfigured_until: Option<Timestamp>,
+    /// What people did.
+    pub log: Log,
+    latest: Latest,
     /// When I'mport was asked for a charge first, by merchant_uid.
     asked_at: BTreeMap<String, Timestamp>,
 }
@@ -75,7 +95,7 @@ impl World {
         dice: Dice,
         script: Script,
         telling: bool,
-        rough: bool,
+        life: &Life,
         database: Database,
         iamport: Simulator,
     ) -> Arc<Self> {
@@ -85,20 +105,24 @@ impl World {
             changed: Notify::new(),
             script,
             telling,
-            rough: AtomicBool::new(rough),
+            lagging: life.lagging,
+            rough: AtomicBool::new(life.rough),
             faults_stopped: AtomicBool::new(false),
             on_the_way: AtomicUsize::new(0),
             database,
             inner: Mutex::new(Inner {
                 iamport,
                 copy: Copy::default(),
-                rules: Rules::default(),
+                rules: Rules::of(life),
                 struck: Strikes::new(),
                 places: Vec::new(),
                 trace: Vec::new(),
                 footprint: dice,
                 messages: Messages::default(),
                 down_until: None,
+                misconfigured_until: None,
+                log: Log::default(),
+                latest: Latest::default(),
                 asked_at: BTreeMap::new(),
             }),
         })
@@ -123,7 +147,11 @@ impl World {
     pub fn calm_down(&self) {
         self.faults_stopped.store(true, Ordering::Relaxed);
         self.rough.store(false, Ordering::Relaxed);
-        self.inner().down_until = None;
+        {
+            let mut inner = self.inner();
+            (inner.down_until, inner.misconfigured_until) = (None, None);
+            inner.rules.calms_down(self.time.now());
+        }
         let now = self.time.now();
         self.with_messages(|messages| messages.redrive(now));
         self.say(|| "from here on nothing goes wrong any more".to_owned());
@@ -136,6 +164,42 @@ impl World {
         }
         self.inner().down_until = self.time.now().checked_add(span).ok();
         self.say(|| format!("I'mport can't be reached for {} minutes", span.as_mins()));
+    }
+
+    /// For `span`, I'mport refuses each charge in the words of a missing key.
+    pub fn misconfigure(&self, span: SignedDuration) {
+        if self.faults_stopped.load(Ordering::Relaxed) {
+            return;
+        }
+        self.inner().misconfigured_until = self.time.now().checked_add(span).ok();
+        self.say(|| format!("the channel is misconfigured for {} minutes", span.as_mins()));
+    }
+
+    /// Writes down what somebody did about `id`.
+    pub fn note(&self, id: SubscriptionId, did: Did) {
+        let now = self.time.now();
+        self.inner().log.note(id, now, did);
+    }
+
+    /// `me` stands still for `seconds`; at times its connections are gone afterwards.
+    async fn freeze(&self, me: &Actor, place: &Place, seconds: u32) {
+        if self.is_rough() && self.dice.happens(&format!("stale {} {}", place.actor, place.call), STALE) {
+            me.lose_connections();
+        }
+        me.freeze(std::time::Duration::from_secs(seconds.into())).await;
+    }
+
+    /// Whether `me` finds out with this call that its connections have died while it stood still: then the call is lost, on the
+    /// way there or on the way back.
+    fn loses(&self, me: &Actor, place: &Place) -> Option<Lost> {
+        if !me.finds_connection_lost() {
+            return None;
+        }
+        self.say(|| format!("{}: the connection died meanwhile", me.name));
+        match self.dice.happens(&format!("stale way {} {}", place.actor, place.call), 300) {
+            true => Some(Lost::Back),
+            false => Some(Lost::There),
+        }
     }
 
     /// Adds a line to the history, where it is told.
@@ -183,15 +247,27 @@ impl World {
 
     /// Carries out a request at the table, and reads along.
     pub fn at_table(&self, operation: &str, body: &str) -> Answer {
-        let answer = carry_out(&self.database, operation, body);
+        let latest = match self.lagging && operation == "TransactWriteItems" {
+            true => Some(Latest::before(&self.database, body, self.time.now())),
+            false => None,
+        };
+        let mut answer = carry_out(&self.database, operation, body);
+        if self.lagging && self.is_rough() && operation == "Query" && answer.status == 200 {
+            let now = self.time.now();
+            self.inner().latest.lag(self.dice, body, &mut answer, now);
+        }
+        if let Some(latest) = latest.filter(|_| answer.status == 200) {
+            self.inner().latest = latest;
+        }
         if answer.status == 200 && !matches!(operation, "GetItem" | "Query") {
             let now = self.time.now();
             let mut inner = self.inner();
-            let Inner { copy, rules, iamport, trace, .. } = &mut *inner;
+            let Inner { copy, rules, iamport, trace, log, .. } = &mut *inner;
             let before = rules.before(copy);
             let written = copy.follow(operation, body, &answer.body);
             rules.switched(copy.charging_is_off, now);
-            rules.after_write(&before, copy, &written, iamport, now, self.telling.then_some(trace));
+            let facts = Facts { iamport, log, now };
+            rules.after_write(&before, copy, &written, facts, self.telling.then_some(trace));
         }
         answer
     }
@@ -215,6 +291,12 @@ impl World {
         reply.answer()
     }
 
+    /// Whether each charge is refused in the words of a missing key.
+    fn is_misconfigured(&self) -> bool {
+        let now = self.time.now();
+        self.inner().misconfigured_until.is_some_and(|until| now < until)
+    }
+
     /// Whether I'mport can't be reached.
     fn is_down(&self) -> bool {
         let now = self.time.now();
@@ -235,7 +317,9 @@ pub(crate) fn later(world: &Arc<World>, seconds: u32, work: impl FnOnce(&World) 
 }
 
 mod iamport;
+mod lag;
 mod table;
 
 pub use iamport::ToIamport;
+use lag::Latest;
 pub use table::ToTable;

@@ -13,6 +13,7 @@ use tokio::time::sleep;
 use super::{World, later};
 use crate::actor::Actor;
 use crate::fault::{Fault, Kind, LONGEST_BLIND};
+use crate::script::Place;
 
 /// I'mport's transport in a world: whoever calls is known by the task that it runs in.
 #[derive(Debug, Clone, Copy)]
@@ -81,13 +82,18 @@ async fn ask(me: &Actor, request: Request<Bytes>, timeout: Duration) -> Result<R
         world.inner().asked_at.entry(uid(&body).to_owned()).or_insert(now);
     }
     world.travel(&place, "there").await;
+    let lost_on_the_way = if strike.is_none() { world.loses(me, &place) } else { None };
+    let misconfigured = kind == Kind::Again && strike.is_none() && world.is_misconfigured();
     let answer = match strike {
+        None if lost_on_the_way == Some(super::Lost::There) => Err(lost()),
+        None if misconfigured => at_iamport(&world, kind, &request, &body, Some(no_such_key())),
         None => at_iamport(&world, kind, &request, &body, None),
         Some(fault) => {
             world.say(|| format!("{} {}: {}", me.name, words(), fault.words()));
-            struck(me, &world, kind, fault, &request, &body, timeout).await
+            struck(me, &world, &place, kind, fault, &request, &body, timeout).await
         }
     };
+    let answer = if lost_on_the_way.is_some() { Err(lost()) } else { answer };
     if !matches!(strike, Some(Fault::FreezeBefore(_) | Fault::FreezeAfter(_))) {
         world.travel(&place, "back").await;
     }
@@ -125,9 +131,11 @@ fn said(kind: Kind, answer: &Response<Bytes>) -> String {
     }
 }
 
+#[allow(clippy::too_many_arguments)]
 async fn struck(
     me: &Actor,
     world: &Arc<World>,
+    place: &Place,
     kind: Kind,
     fault: Fault,
     request: &Request<Bytes>,
@@ -150,7 +158,7 @@ async fn struck(
         Fault::NotSent => Err(TransportError::NotSent("no connection".to_owned())),
         Fault::Late(s) => {
             let (request, body) = (request.clone(), body.clone());
-            world.inner().rules.sets_out(uid(&body));
+            world.inner().rules.sets_out(uid(&body), s);
             later(world, s, move |world| {
                 world.say(|| format!("what was asked for {} arrives at I'mport", uid(&body)));
                 world.inner().rules.arrives(uid(&body));
@@ -164,12 +172,16 @@ async fn struck(
             world.at_iamport(request, None).ok_or_else(lost)
         }
         Fault::FreezeBefore(s) => {
-            me.freeze(Duration::from_secs(s.into())).await;
-            carry_out(None)
+            world.freeze(me, place, s).await;
+            match world.loses(me, place) {
+                Some(super::Lost::There) => Err(lost()),
+                Some(super::Lost::Back) => carry_out(None).and_then(|_| Err(lost())),
+                None => carry_out(None),
+            }
         }
         Fault::FreezeAfter(s) => {
             let answer = carry_out(None);
-            me.freeze(Duration::from_secs(s.into())).await;
+            world.freeze(me, place, s).await;
             answer
         }
         Fault::Slow(s) => {
@@ -214,19 +226,28 @@ async fn struck(
     }
 }
 
+/// A misconfigured channel's words are those of a missing key.
+fn no_such_key() -> simulator::Fault {
+    simulator::Fault::Refuse { code: 1, message: "등록되지 않은 사용자입니다".to_owned() }
+}
+
 fn decline(message: &str) -> simulator::Fault {
     simulator::Fault::Decline { message: message.to_owned() }
 }
 
-/// I'mport shows what it was asked for [`LONGEST_BLIND`] ago, whatever happens.
+/// I'mport shows what it was asked for [`LONGEST_BLIND`] ago, whatever happens; a slow one, for what it may be slow.
 fn blind(world: &World, request: &Request<Bytes>, seconds: u32) -> Option<simulator::Fault> {
     let now = world.time.now();
-    let inner = world.inner();
+    let mut inner = world.inner();
     let path = request.uri().path().to_owned();
     let name = path.rsplit('/').next().unwrap_or_default();
     let known = inner.iamport.books().payment(name);
-    let name = known.map_or(name, |payment| payment.order.merchant_uid.as_str());
-    let overdue = inner.asked_at.get(name).is_some_and(|at| now.duration_since(*at) >= LONGEST_BLIND);
+    let name = known.map_or(name, |payment| payment.order.merchant_uid.as_str()).to_owned();
+    let longest = LONGEST_BLIND.max(SignedDuration::from_secs(seconds.into()));
+    let overdue = inner.asked_at.get(&name).is_some_and(|at| now.duration_since(*at) >= longest);
+    if longest > LONGEST_BLIND && !overdue {
+        inner.rules.is_beyond(&name);
+    }
     (!overdue).then(|| simulator::Fault::LookupMiss(SignedDuration::from_secs(seconds.into())))
 }
 
@@ -242,10 +263,13 @@ fn at_iamport(
         fault,
         Some(simulator::Fault::ErrorBeforeEffect(_) | simulator::Fault::ExpiredToken | simulator::Fault::Refuse { .. })
     );
+    if kind == Kind::Again && matches!(fault, Some(simulator::Fault::Refuse { .. })) {
+        world.inner().rules.is_refused(uid(body));
+    }
     if kind == Kind::Again && reaches {
         let mut inner = world.inner();
-        let super::Inner { copy, rules, iamport, .. } = &mut *inner;
-        rules.before_again(body, copy, iamport, now);
+        let super::Inner { copy, rules, iamport, log, .. } = &mut *inner;
+        rules.before_again(body, copy, crate::rules::Facts { iamport, log, now });
     }
     world.at_iamport(request, fault).ok_or_else(lost)
 }

@@ -16,6 +16,7 @@ use tokio::time::sleep;
 use super::{World, later};
 use crate::actor::Actor;
 use crate::fault::{Fault, Kind};
+use crate::script::Place;
 use crate::table::Answer;
 
 /// The AWS SDK's HTTP client in a world: whoever calls is known by the task that it runs in.
@@ -97,13 +98,16 @@ async fn ask(me: &Actor, operation: String, body: String) -> Result<HttpResponse
     let kind = kind_of(&operation);
     let (place, strike) = world.strike(me, kind);
     world.travel(&place, "there").await;
+    let lost = if strike.is_none() { world.loses(me, &place) } else { None };
     let answer = match strike {
+        None if lost == Some(super::Lost::There) => Err(cut()),
         None => Ok(world.at_table(&operation, &body)),
         Some(fault) => {
             world.say(|| format!("{} {}: {}", me.name, words(&operation, &body), fault.words()));
-            struck(me, &world, fault, &operation, &body).await
+            struck(me, &world, &place, fault, &operation, &body).await
         }
     };
+    let answer = if lost.is_some() { Err(cut()) } else { answer };
     if !matches!(strike, Some(Fault::FreezeBefore(_) | Fault::FreezeAfter(_))) {
         world.travel(&place, "back").await;
     }
@@ -119,6 +123,7 @@ async fn ask(me: &Actor, operation: String, body: String) -> Result<HttpResponse
 async fn struck(
     me: &Actor,
     world: &Arc<World>,
+    place: &Place,
     fault: Fault,
     operation: &str,
     body: &str,
@@ -149,12 +154,19 @@ async fn struck(
             Ok(carry_out())
         }
         Fault::FreezeBefore(s) => {
-            me.freeze(Duration::from_secs(s.into())).await;
-            Ok(carry_out())
+            world.freeze(me, place, s).await;
+            match world.loses(me, place) {
+                Some(super::Lost::There) => Err(cut()),
+                Some(super::Lost::Back) => {
+                    let _ = carry_out();
+                    Err(cut())
+                }
+                None => Ok(carry_out()),
+            }
         }
         Fault::FreezeAfter(s) => {
             let answer = carry_out();
-            me.freeze(Duration::from_secs(s.into())).await;
+            world.freeze(me, place, s).await;
             Ok(answer)
         }
         Fault::Slow(s) => {

@@ -25,7 +25,6 @@ use maedal::billing::{Billing, Opened};
 use maedal::config::Site;
 use maedal::link::Links;
 use maedal::queue::Queue;
-use maedal::store::Key;
 use maedal::subscription::{Command, PlanId, Subscription, SubscriptionId};
 use serde::Serialize;
 
@@ -132,9 +131,8 @@ async fn subscription(app: &App, id: &str) -> Result<Response<Body>, Problem> {
 async fn charge(app: &App, id: &str, place: &str) -> Result<Response<Body>, Problem> {
     let (period, attempt) = charges::place(place)?;
     let found = find(app, id).await?;
-    let key = Key::charge(found.id, period, attempt);
     let unknown = || Problem::not_found("the subscription has no such charge. GET its charges lists them");
-    let charge = app.billing.store.charge_at(&key).await?.ok_or_else(unknown)?;
+    let charge = app.billing.store.charge_of(found.id, period, attempt).await?.ok_or_else(unknown)?;
     let refunds = match charge.payment() {
         Some(payment) => app.billing.store.refunds_of(found.id, &payment.imp_uid).await?,
         None => Vec::new(),

@@ -24,10 +24,11 @@ use tracing::{info, warn};
 use super::verify::{Evidence, Meant, fail_reason, weigh};
 use super::{Billing, TRIES};
 use crate::iamport::{Again, Answer, CallError, IamportPayment, PaymentStatus};
-use crate::store::{Entry, Guard, StoreError, Taken};
+use crate::store::{Entry, Guard, Settled, StoreError, Taken};
 use crate::subscription::settle::{LatePayment, Proof};
 use crate::subscription::{
-    ImpUid, Intent, MerchantUid, RepairAction, Review, ReviewCause, Subscription, SubscriptionId, Won,
+    Charge, ChargeStatus, ImpUid, Intent, MerchantUid, RepairAction, Review, ReviewCause, Subscription, SubscriptionId,
+    Won,
 };
 
 /// What became of the attempts at a period that are recorded as declined.
@@ -207,8 +208,8 @@ impl Billing {
                 info!(merchant_uid = %name, outcome = "settled already", "somebody else was faster");
                 return self.settled_elsewhere(seen, name, meant.as_ref(), proof).await;
             };
-            match self.store.settle(&mut next, &[Entry::New(charge)], now, &self.policy).await {
-                Ok(()) => {
+            match self.store.settle_once(&mut next, &[Entry::New(charge.clone())], now, &self.policy).await {
+                Ok(Settled::Written) => {
                     let next = Box::new(next);
                     let attempt = meant.as_ref().map(|intent| intent.attempt);
                     let duration_ms = since_claim(&seen, now);
@@ -225,6 +226,11 @@ impl Billing {
                         }
                     });
                 }
+                // Half of a transaction, as a restored table may hold it: what the ledger has counts, and the subscription catches up.
+                Ok(Settled::InTheWay(stands)) => match self.catch_up(seen, &stands, Some(&charge)).await? {
+                    Some(current) => seen = current,
+                    None => return Ok(Charged::NotClaimed(None)),
+                },
                 Err(StoreError::Conflict { .. }) => match self.store.subscription(next.id).await? {
                     Some(current) => seen = current,
                     None => return Ok(Charged::NotClaimed(None)),
@@ -233,6 +239,37 @@ impl Billing {
             }
         }
         Err(StoreError::Conflict { task: "settle a charge" })
+    }
+
+    /// The ledger has `stands` in the place of what was to enter it, and nobody has written `seen` meanwhile. Where it is the
+    /// very attempt in flight, that is settled by it; else its period is paid by it, and the subscription advances. Returns the
+    /// subscription as it is now.
+    pub(super) async fn catch_up(
+        &self,
+        mut seen: Subscription,
+        stands: &Charge,
+        meant: Option<&Charge>,
+    ) -> Result<Option<Subscription>, StoreError> {
+        let now = self.now();
+        let id = seen.id;
+        warn!(
+            customer_uid = %seen.customer_uid, merchant_uid = %stands.merchant_uid, outcome = "caught up",
+            "the ledger has a charge that the subscription hasn't advanced by"
+        );
+        seen.catch_up(stands, now);
+        // A decline of the very attempt: it is settled by what stands.
+        if let Some(meant) = meant.filter(|meant| meant.merchant_uid == stands.merchant_uid && !stands.is_settled())
+            && seen.in_flight.as_ref().is_some_and(|intent| intent.merchant_uid == meant.merchant_uid)
+            && let ChargeStatus::Declined { reason, imp_uid } = &stands.status
+        {
+            let proof = Proof::Declined { reason: reason.clone(), imp_uid: imp_uid.clone() };
+            seen.settle(proof, now, &self.policy);
+        }
+        match self.store.put(&mut seen, now, &self.policy).await {
+            Ok(()) => Ok(Some(seen)),
+            Err(StoreError::Conflict { .. }) => self.store.subscription(id).await,
+            Err(error @ (StoreError::Unavailable { .. } | StoreError::Defect { .. })) => Err(error),
+        }
     }
 
     /// The attempt isn't in flight any more: it was settled. A payment that isn't in the ledger must still enter it.

@@ -5,7 +5,7 @@ use tracing::{info, warn};
 use super::verify::Meant;
 use super::{Billing, TRIES};
 use crate::iamport::IamportPayment;
-use crate::store::{Entry, StoreError};
+use crate::store::{Entry, Settled, StoreError};
 use crate::subscription::settle::LatePayment;
 use crate::subscription::{Charge, MerchantUid, Purpose, Subscription, Won};
 
@@ -95,14 +95,16 @@ impl Billing {
     pub(super) async fn record_verified(&self, late: LatePayment) -> Result<(), StoreError> {
         let name = late.merchant_uid;
         let Purpose::Charge { period, attempt } = name.purpose else { return Ok(()) };
+        // A query may show less than the table holds; what stood in the way of a write is sure.
+        let mut stands = false;
         for _ in 0..TRIES {
             let now = self.now();
             let Some(mut subscription) = self.store.subscription(name.subscription).await? else { return Ok(()) };
             let known = self.store.charges_of(subscription.id, period).await?;
-            if known.iter().any(|c| c.payment().is_some_and(|p| p.imp_uid == late.payment.imp_uid)) {
+            if known.iter().any(|c| is_payment(c, &late)) {
                 return Ok(());
             }
-            let paid_before = known.iter().any(Charge::is_settled);
+            let paid_before = stands || known.iter().any(Charge::is_settled);
             let Some(mut charge) = subscription.record_late(late.clone(), paid_before, now) else { return Ok(()) };
             let entry = match known.into_iter().find(|c| c.attempt == attempt && !c.further) {
                 None => Entry::New(charge),
@@ -115,8 +117,20 @@ impl Billing {
                     Entry::Changed { was, is: charge }
                 }
             };
-            match self.store.settle(&mut subscription, &[entry], now, &self.policy).await {
-                Ok(()) => {
+            let seen = subscription.version;
+            match self.store.settle_once(&mut subscription, &[entry], now, &self.policy).await {
+                Ok(Settled::InTheWay(other)) if is_payment(&other, &late) => {
+                    // Half of a transaction that wrote this very payment, in a restored table.
+                    match self.store.subscription(name.subscription).await? {
+                        Some(current) if current.version == seen => {
+                            self.catch_up(current, &other, None).await?;
+                        }
+                        Some(_) | None => (),
+                    }
+                    return Ok(());
+                }
+                Ok(Settled::InTheWay(other)) => stands |= other.is_settled(),
+                Ok(Settled::Written) => {
                     let (customer_uid, imp_uid) = (&subscription.customer_uid, &late.payment.imp_uid);
                     match paid_before {
                         true => {
@@ -135,6 +149,10 @@ impl Billing {
         }
         Err(StoreError::Conflict { task: "record a late payment" })
     }
+}
+
+fn is_payment(charge: &Charge, late: &LatePayment) -> bool {
+    charge.payment().is_some_and(|payment| payment.imp_uid == late.payment.imp_uid)
 }
 
 /// Whether the ledger has `paid` as this charge.

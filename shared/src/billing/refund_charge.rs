@@ -4,7 +4,7 @@ use jiff::Timestamp;
 
 use super::Billing;
 use super::command::{Change, CommandError, CommandRequest, Done};
-use crate::store::{Key, StoreError};
+use crate::store::StoreError;
 use crate::subscription::{Charge, InvalidField, Reason, Refused, Subscription, Won};
 
 /// What is to go back.
@@ -51,8 +51,8 @@ impl Billing {
         if length > 200 || refund.reason.chars().any(char::is_control) {
             return Err(InvalidField::new("reason", "at most 200 characters, without control characters").into());
         }
-        let key = Key::charge(request.subscription, refund.period, refund.attempt);
-        let Some(shown) = self.store.charge_at(&key).await? else {
+        let shown = self.store.charge_of(request.subscription, refund.period, refund.attempt).await?;
+        let Some(shown) = shown else {
             return match self.store.subscription(request.subscription).await? {
                 Some(_) => Err(RefundError::UnknownCharge),
                 None => Err(CommandError::Unknown.into()),
@@ -73,8 +73,8 @@ impl Billing {
         now: Timestamp,
     ) -> Result<(Charge, Charge), CommandError> {
         seen.beyond_doubt()?;
-        let key = Key::charge(seen.id, refund.period, refund.attempt);
-        let Some(was) = self.store.charge_at(&key).await? else { return Err(CommandError::Unknown) };
+        let was = self.store.charge_of(seen.id, refund.period, refund.attempt).await?;
+        let Some(was) = was else { return Err(CommandError::Unknown) };
         if was.refund.is_some() {
             let detail = "a refund of this payment is under way. Try again once it is settled";
             return Err(refused(Reason::RefundUnderWay, detail));

@@ -10,8 +10,8 @@ use super::refund::Refunded;
 use super::repair::Repaired;
 use super::{Billing, TRIES};
 use crate::iamport::CallError;
-use crate::store::{Due, Entry, Guard, StoreError};
-use crate::subscription::{EndReason, Step, Subscription};
+use crate::store::{Due, Entry, Guard, Settled, StoreError};
+use crate::subscription::{Charge, EndReason, Step, Subscription};
 
 /// What a step came to.
 #[derive(Debug, Clone, PartialEq)]
@@ -115,12 +115,12 @@ impl Billing {
                 Step::UseCredit(intent) => {
                     let charge = seen.settle_by_credit(&intent, now);
                     info!(merchant_uid = %intent.merchant_uid, credit = intent.credit.get(), outcome = "credited", "charge settled by credit");
-                    self.store.settle(&mut seen, &[Entry::New(charge)], now, &self.policy).await
+                    self.settle_alone(&mut seen, charge, now).await
                 }
                 Step::GoUnpaid(intent) => {
                     let charge = seen.settle_without_key(&intent, now, &self.policy);
                     info!(merchant_uid = %intent.merchant_uid, outcome = "declined", "no billing key to charge");
-                    self.store.settle(&mut seen, &[Entry::New(charge)], now, &self.policy).await
+                    self.settle_alone(&mut seen, charge, now).await
                 }
                 Step::SwitchPlan => {
                     seen.switch_plan();
@@ -205,6 +205,30 @@ impl Billing {
             }
         }
         Err(StoreError::Conflict { task: "do a step" })
+    }
+
+    /// Writes what needs no proof of I'mport's. Where the ledger has another charge in its place, the subscription catches up with
+    /// that, and decides anew.
+    async fn settle_alone(&self, seen: &mut Subscription, charge: Charge, now: Timestamp) -> Result<(), StoreError> {
+        let id = seen.id;
+        match self.store.settle_once(seen, &[Entry::New(charge.clone())], now, &self.policy).await? {
+            Settled::Written => Ok(()),
+            Settled::InTheWay(stands) => {
+                let Some(current) = self.store.subscription(id).await? else {
+                    return Err(StoreError::Conflict { task: "settle a charge" });
+                };
+                match stands.merchant_uid == charge.merchant_uid && stands.status.word() == charge.status.word() {
+                    // Half of this very transaction, in a restored table: the other half follows.
+                    true => self.store.put(seen, now, &self.policy).await,
+                    false => {
+                        if let Some(current) = self.catch_up(current, &stands, None).await? {
+                            *seen = current;
+                        }
+                        Ok(())
+                    }
+                }
+            }
+        }
     }
 
     /// Was a billing key issued of which nobody told us? A key that is found is recorded in `seen`.

@@ -30,7 +30,7 @@ impl Store {
         const TASK: &str = "carry out a command";
         let mut writes = vec![self.put_seen(subscription_item(subscription, now, policy)?, seen)?];
         for entry in entries {
-            writes.push(self.write_entry(entry)?);
+            writes.extend(self.write_entry(entry)?);
         }
         if let Some(idempotency) = idempotency {
             writes.push(self.put_idempotency(idempotency, now)?);

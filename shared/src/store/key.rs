@@ -4,7 +4,8 @@
 //! |---|---|---|
 //! | subscription | `SUB#{id}` | `SUB` |
 //! | its buyer | `SUB#{id}` | `BUYER` |
-//! | charge | `SUB#{id}` | `CHARGE#{period}#{attempt}`, and `#{imp_uid}` for a second payment of the same name |
+//! | charge that paid for its period | `SUB#{id}` | `CHARGE#{period}#PAID`: one for each, by a condition of the table |
+//! | any other charge | `SUB#{id}` | `CHARGE#{period}#{attempt}`, and `#{imp_uid}` for a second payment of the same name |
 //! | refund | `SUB#{id}` | `REFUND#{imp_uid}#{cancellation_id}` |
 //! | finding of a reconciliation | `SUB#{id}` | `FINDING#{imp_uid}` |
 //! | decision of an operator | `SUB#{id}` | `AUDIT#{milliseconds}` |
@@ -40,6 +41,8 @@ pub struct Key {
 pub const SUB: &str = "SUB";
 /// What all charges' sort keys begin with.
 pub const CHARGE: &str = "CHARGE#";
+/// What the sort key of the charge that paid for a period ends with.
+pub const PAID: &str = "PAID";
 /// What all decisions' sort keys begin with.
 pub const AUDIT: &str = "AUDIT#";
 /// What all findings' sort keys begin with.
@@ -64,16 +67,23 @@ impl Key {
         Self::new(format!("SUB#{id}"), "BUYER")
     }
 
-    /// A charge: its attempt's place, and behind it, for a further payment of the same name, its own.
+    /// A charge: where it was read from, or where a new one belongs.
     pub fn of(charge: &Charge) -> Self {
+        match &charge.place {
+            Some(place) => Self::new(format!("SUB#{}", charge.subscription), place.clone()),
+            None => Self::new_charge(charge),
+        }
+    }
+
+    /// Where a charge that enters the ledger belongs. The one that pays for a period has the period's own place, which a
+    /// condition gives to one alone; any other has its attempt's, and behind it, for a further payment of the same name, its own.
+    pub(super) fn new_charge(charge: &Charge) -> Self {
+        if charge.is_settled() {
+            return Self::new(format!("SUB#{}", charge.subscription), format!("{CHARGE}{:05}#{PAID}", charge.period));
+        }
         let further = charge.payment().filter(|_| charge.further).map(|payment| format!("#{}", payment.imp_uid));
         let place = format!("{CHARGE}{:05}#{:03}{}", charge.period, charge.attempt, further.unwrap_or_default());
         Self::new(format!("SUB#{}", charge.subscription), place)
-    }
-
-    /// The charge of an attempt.
-    pub fn charge(id: SubscriptionId, period: u32, attempt: u32) -> Self {
-        Self::new(format!("SUB#{id}"), format!("{CHARGE}{period:05}#{attempt:03}"))
     }
 
     /// A refund.

@@ -1,7 +1,7 @@
 //! The ledger: charges and refunds of a subscription, in the subscription's own partition.
 
 use aws_sdk_dynamodb::operation::query::builders::QueryFluentBuilder;
-use aws_sdk_dynamodb::types::{Put, TransactWriteItem};
+use aws_sdk_dynamodb::types::{AttributeValue, Put, ReturnValuesOnConditionCheckFailure, TransactWriteItem};
 use jiff::Timestamp;
 
 use super::day::paid_day;
@@ -58,6 +58,17 @@ impl Ledger {
     }
 }
 
+/// What came of settling.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Settled {
+    /// It is written.
+    Written,
+    /// The ledger has this charge in the place of a new one, and the subscription is as it was read.
+    InTheWay(Box<Charge>),
+}
+
+const SETTLE: &str = "settle a charge";
+
 /// The most charges on a page.
 pub const MOST_CHARGES: u8 = 100;
 
@@ -88,8 +99,9 @@ impl std::str::FromStr for ChargeCursor {
         let digits = |part: Option<&str>, most: usize| {
             part.is_some_and(|part| (1..=most).contains(&part.len()) && part.bytes().all(|b| b.is_ascii_digit()))
         };
+        let attempt = |part: Option<&str>| part == Some(key::PAID) || digits(part, 10);
         let good = digits(parts.next(), 10)
-            && digits(parts.next(), 10)
+            && attempt(parts.next())
             && parts.next().is_none_or(|uid| uid.parse::<ImpUid>().is_ok());
         match good {
             true => Ok(Self(text.replacen('-', "#", 2))),
@@ -125,13 +137,15 @@ impl Store {
         let page = self.page(query, TASK).await?;
         let place = |key: Item| Some(key.get("sk")?.as_s().ok()?.strip_prefix(key::CHARGE)?.to_owned());
         let charges = page.items.unwrap_or_default().into_iter().map(|item| read_charge(item, TASK));
+        let shown = charges.filter(|charge| charge.as_ref().map_or(true, |charge| !charge.moved));
         Ok(ChargePage {
-            charges: charges.collect::<Result<_, _>>()?,
+            charges: shown.collect::<Result<_, _>>()?,
             next: page.last_evaluated_key.and_then(place).map(ChargeCursor),
         })
     }
 
-    /// Writes the subscription, where it is still at the version that was read, and its ledger entries: all or nothing.
+    /// Writes the subscription, where it is still at the version that was read, and its ledger entries: all or nothing. Whatever
+    /// stands in the way is a conflict.
     pub async fn settle(
         &self,
         subscription: &mut Subscription,
@@ -139,27 +153,52 @@ impl Store {
         now: Timestamp,
         policy: &Policy,
     ) -> Result<(), StoreError> {
-        const TASK: &str = "settle a charge";
+        match self.settle_once(subscription, entries, now, policy).await? {
+            Settled::Written => Ok(()),
+            Settled::InTheWay(_) => Err(StoreError::Conflict { task: SETTLE }),
+        }
+    }
+
+    /// As [`Store::settle`], where a charge that stands in the way of a new one, though nobody else has written the
+    /// subscription, isn't a conflict: trying again would find the same for ever.
+    pub async fn settle_once(
+        &self,
+        subscription: &mut Subscription,
+        entries: &[Entry],
+        now: Timestamp,
+        policy: &Policy,
+    ) -> Result<Settled, StoreError> {
         let seen = subscription.version;
         let mut next = subscription.clone();
         next.version = seen + 1;
         let mut writes = vec![self.put_seen(subscription_item(&next, now, policy)?, seen)?];
         for entry in entries {
-            writes.push(self.write_entry(&entry.billed(&next))?);
+            writes.extend(self.write_entry(&entry.billed(&next))?);
         }
-        match self.transact(writes, TASK).await? {
-            Ok(()) => {
-                *subscription = next;
-                Ok(())
-            }
-            Err(_) => Err(StoreError::Conflict { task: TASK }),
+        let Err(in_the_way) = self.transact(writes, SETTLE).await? else {
+            *subscription = next;
+            return Ok(Settled::Written);
+        };
+        let mut in_the_way = in_the_way.into_iter();
+        // The subscription's own condition comes first: somebody else was faster.
+        if in_the_way.next().flatten().is_some() {
+            return Err(StoreError::Conflict { task: SETTLE });
+        }
+        let charge =
+            |item: &Item| item.get("sk").and_then(|sk| sk.as_s().ok()).is_some_and(|sk| sk.starts_with(key::CHARGE));
+        match in_the_way.flatten().find(charge) {
+            Some(item) => Ok(Settled::InTheWay(Box::new(read_charge(item, SETTLE)?))),
+            None => Err(StoreError::Conflict { task: SETTLE }),
         }
     }
 
     /// Writes ledger entries that leave the subscription as it is.
     pub async fn write(&self, entries: &[Entry]) -> Result<(), StoreError> {
         const TASK: &str = "write the ledger";
-        let writes = entries.iter().map(|entry| self.write_entry(entry)).collect::<Result<_, _>>()?;
+        let mut writes = Vec::new();
+        for entry in entries {
+            writes.extend(self.write_entry(entry)?);
+        }
         match self.transact(writes, TASK).await? {
             Ok(()) => Ok(()),
             Err(_) => Err(StoreError::Conflict { task: TASK }),
@@ -169,6 +208,12 @@ impl Store {
     /// The charges of one period, further payments included.
     pub async fn charges_of(&self, id: SubscriptionId, period: u32) -> Result<Vec<Charge>, StoreError> {
         self.charges_under(id, &format!("{}{period:05}#", key::CHARGE), "read a period's charges").await
+    }
+
+    /// The charge of an attempt, wherever it stands; not a further payment of its name.
+    pub async fn charge_of(&self, id: SubscriptionId, period: u32, attempt: u32) -> Result<Option<Charge>, StoreError> {
+        let charges = self.charges_of(id, period).await?;
+        Ok(charges.into_iter().find(|charge| charge.attempt == attempt && !charge.further))
     }
 
     /// The refunds of one payment.
@@ -183,50 +228,37 @@ impl Store {
 
     /// The whole ledger.
     pub async fn ledger(&self, id: SubscriptionId) -> Result<Ledger, StoreError> {
-        let charges = self.charges_under(id, key::CHARGE, "read the charges").await?;
-        Ok(Ledger { charges, refunds: self.refunds(id).await? })
+        let mut charges = self.charges_under(id, key::CHARGE, "read the charges").await?;
+        let refunds = self.refunds(id).await?;
+        charges.sort_by_key(|charge: &Charge| (charge.period, charge.attempt, charge.further));
+        Ok(Ledger { charges, refunds })
     }
 
     /// The charge at `key`; `None` where there is none.
     pub async fn charge_at(&self, key: &Key) -> Result<Option<Charge>, StoreError> {
         const TASK: &str = "read a charge";
-        self.get(key, TASK).await?.map(|item| read_charge(item, TASK)).transpose()
+        let charge = self.get(key, TASK).await?.map(|item| read_charge(item, TASK)).transpose()?;
+        Ok(charge.filter(|charge| !charge.moved))
     }
 
-    pub(super) fn write_entry(&self, entry: &Entry) -> Result<TransactWriteItem, StoreError> {
-        match entry {
-            Entry::New(charge) => self.put_if(charge_item(charge)?, "attribute_not_exists(pk)"),
+    pub(super) fn write_entry(&self, entry: &Entry) -> Result<Vec<TransactWriteItem>, StoreError> {
+        let one = match entry {
+            Entry::New(charge) => self.put_new_charge(charge)?,
             Entry::Changed { was, is } => {
-                let refund = match &was.refund {
-                    Some(_) => "refund.tries = :tries",
-                    None => "attribute_not_exists(refund)",
-                };
-                let credited = match was.credited {
-                    Won::ZERO => "attribute_not_exists(credited)",
-                    _ => "credited = :credited",
-                };
-                let mut put = Put::builder()
-                    .table_name(&self.table)
-                    .set_item(Some(charge_item(is)?))
-                    .condition_expression(format!(
-                        "#status = :status AND refunded = :refunded AND {refund} AND {credited}"
-                    ))
-                    .expression_attribute_names("#status", "status")
-                    .expression_attribute_values(":status", s(was.status.word()))
-                    .expression_attribute_values(":refunded", n(was.refunded.get()));
-                if let Some(refund) = &was.refund {
-                    put = put.expression_attribute_values(":tries", n(refund.tries));
+                let (from, to) = (Key::of(was), Key::new_charge(is));
+                // What pays for its period now, or pays for it no more, belongs elsewhere. The entry that it was is kept.
+                if was.is_settled() != is.is_settled() && from != to {
+                    let left = Charge { moved: true, refund: None, ..was.clone() };
+                    let moved = Charge { place: None, ..is.clone() };
+                    return Ok(vec![self.put_seen_charge(was, &left)?, self.put_new_charge(&moved)?]);
                 }
-                if was.credited > Won::ZERO {
-                    put = put.expression_attribute_values(":credited", n(was.credited.get()));
-                }
-                Ok(TransactWriteItem::builder().put(put.build().map_err(StoreError::build)?).build())
+                self.put_seen_charge(was, &Charge { place: Some(from.sk), ..is.clone() })?
             }
             Entry::Audit(audit) => {
                 let mut item: Item =
                     serde_dynamo::to_item(audit).map_err(|e| StoreError::corrupt("write a decision", &e))?;
                 item.extend(Key::audit(audit.subscription, audit.at.as_millisecond()).item());
-                self.put_if(item, "attribute_not_exists(pk)")
+                self.put_if(item, "attribute_not_exists(pk)")?
             }
             Entry::Finding(finding) => {
                 let mut item: Item =
@@ -234,15 +266,57 @@ impl Store {
                 item.extend(Key::finding(finding.subscription, finding.imp_uid.as_str()).item());
                 let put =
                     Put::builder().table_name(&self.table).set_item(Some(item)).build().map_err(StoreError::build)?;
-                Ok(TransactWriteItem::builder().put(put).build())
+                TransactWriteItem::builder().put(put).build()
             }
             Entry::Refund(refund) => {
                 let mut item: Item =
                     serde_dynamo::to_item(refund).map_err(|e| StoreError::corrupt("write a refund", &e))?;
                 item.extend(Key::refund(refund.subscription, refund.imp_uid.as_str(), &refund.cancellation_id).item());
-                self.put_if(item, "attribute_not_exists(pk)")
+                self.put_if(item, "attribute_not_exists(pk)")?
             }
+        };
+        Ok(vec![one])
+    }
+
+    /// A charge where none is. What has moved away from there is none any more.
+    fn put_new_charge(&self, charge: &Charge) -> Result<TransactWriteItem, StoreError> {
+        let put = Put::builder()
+            .table_name(&self.table)
+            .set_item(Some(charge_item(charge)?))
+            .condition_expression("attribute_not_exists(pk) OR moved = :moved")
+            .expression_attribute_values(":moved", AttributeValue::Bool(true))
+            .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld)
+            .build()
+            .map_err(StoreError::build)?;
+        Ok(TransactWriteItem::builder().put(put).build())
+    }
+
+    /// A charge in its place, where that is as it was read.
+    fn put_seen_charge(&self, was: &Charge, is: &Charge) -> Result<TransactWriteItem, StoreError> {
+        let refund = match &was.refund {
+            Some(_) => "refund.tries = :tries",
+            None => "attribute_not_exists(refund)",
+        };
+        let credited = match was.credited {
+            Won::ZERO => "attribute_not_exists(credited)",
+            _ => "credited = :credited",
+        };
+        let mut put = Put::builder()
+            .table_name(&self.table)
+            .set_item(Some(charge_item(is)?))
+            .condition_expression(format!(
+                "#status = :status AND refunded = :refunded AND {refund} AND {credited} AND attribute_not_exists(moved)"
+            ))
+            .expression_attribute_names("#status", "status")
+            .expression_attribute_values(":status", s(was.status.word()))
+            .expression_attribute_values(":refunded", n(was.refunded.get()));
+        if let Some(refund) = &was.refund {
+            put = put.expression_attribute_values(":tries", n(refund.tries));
         }
+        if was.credited > Won::ZERO {
+            put = put.expression_attribute_values(":credited", n(was.credited.get()));
+        }
+        Ok(TransactWriteItem::builder().put(put.build().map_err(StoreError::build)?).build())
     }
 
     /// What operators decided, the oldest first.
@@ -267,7 +341,9 @@ impl Store {
         prefix: &str,
         task: &'static str,
     ) -> Result<Vec<Charge>, StoreError> {
-        self.all_read(self.query_under(id, prefix), task, |item| read_charge(item, task)).await
+        let mut charges = self.all_read(self.query_under(id, prefix), task, |item| read_charge(item, task)).await?;
+        charges.retain(|charge| !charge.moved);
+        Ok(charges)
     }
 
     fn query_under(&self, id: SubscriptionId, prefix: &str) -> QueryFluentBuilder {
@@ -310,6 +386,7 @@ const CHARGE: Shape = Shape {
         "refunded",
         "refund",
         "bill",
+        "moved",
     ],
     nested: &[
         Nested {
@@ -336,7 +413,7 @@ fn read_charge(item: Item, task: &'static str) -> Result<Charge, StoreError> {
 fn charge_item(charge: &Charge) -> Result<Item, StoreError> {
     let mut item: Item = serde_dynamo::to_item(charge).map_err(|e| StoreError::corrupt("write a charge", &e))?;
     item.extend(Key::of(charge).item());
-    if let Some(paid_at) = charge.payment().and_then(|payment| payment.paid_at) {
+    if let Some(paid_at) = charge.payment().and_then(|payment| payment.paid_at).filter(|_| !charge.moved) {
         item.insert("paid_day".to_owned(), s(paid_day(paid_at, charge.subscription.due_shard())));
     }
     if let Some(refund) = &charge.refund {
@@ -393,6 +470,8 @@ mod tests {
                 starts_at: Some(at),
                 ends_at: Some(at),
             }),
+            moved: true,
+            place: None,
             unknown: crate::subscription::unknown::Unknown::default(),
         };
         let mut full = charge_item(&charge).unwrap();
@@ -403,7 +482,7 @@ mod tests {
 
     #[test]
     fn a_cursor_is_read_as_it_was_written_and_nothing_else_is() {
-        for good in ["00001-002", "1-1", "00012-001-imp_123"] {
+        for good in ["00001-002", "1-1", "00012-001-imp_123", "00012-PAID"] {
             assert_eq!(good.parse::<ChargeCursor>().unwrap().to_string(), good);
         }
         for bad in ["", "1", "-", "1-", "-1", "x-1", "1-x", "12345678901-1", "1-12345678901", "1-1-", "1#1", "+1-1"] {

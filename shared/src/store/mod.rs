@@ -43,7 +43,7 @@ pub use events::{EVENTS_KEPT, EventCursor, EventPage, MOST_EVENTS};
 pub use findings::Found;
 pub use imports::{ImportCreated, MOST_REFUSED, Origin, RefusedPage, Taking};
 pub use key::Key;
-pub use ledger::{ChargeCursor, ChargePage, Entry, Ledger, MOST_CHARGES};
+pub use ledger::{ChargeCursor, ChargePage, Entry, Ledger, MOST_CHARGES, Settled};
 pub use list::{ListBy, ListPage, MOST_LISTED};
 pub use meter::Meter;
 pub use plans::PlanPut;

@@ -381,6 +381,7 @@ impl Store {
             .condition_expression("#version = :seen")
             .expression_attribute_names("#version", "version")
             .expression_attribute_values(":seen", n(seen))
+            .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld)
             .build()
             .map_err(StoreError::build)?;
         Ok(TransactWriteItem::builder().put(put).build())

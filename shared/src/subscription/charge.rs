@@ -88,6 +88,12 @@ pub struct Charge {
     /// What it was for. The store fills it in as the charge enters the ledger.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub bill: Option<Bill>,
+    /// It isn't what its attempt came to any more: what it came to stands in another place of the ledger. Kept, and not shown.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub moved: bool,
+    /// Where in the table it was read from; none where it wasn't.
+    #[serde(default, rename = "sk", skip_serializing)]
+    pub place: Option<String>,
     /// What a newer version has written into it.
     #[serde(skip)]
     pub unknown: Unknown,
@@ -200,6 +206,8 @@ impl Charge {
             refunded: Won::ZERO,
             refund: None,
             bill: None,
+            moved: false,
+            place: None,
             unknown: Unknown::default(),
         }
     }

@@ -117,6 +117,21 @@ impl Subscription {
         Some(charge)
     }
 
+    /// The ledger has a charge that paid for its period, and the subscription hasn't advanced by it: half of a transaction, as
+    /// a restored table may hold it. It advances now.
+    pub fn catch_up(&mut self, charge: &Charge, now: Timestamp) {
+        if !charge.is_settled() || charge.period <= self.paid_through {
+            return;
+        }
+        let paid_at = charge.payment().and_then(|payment| payment.paid_at);
+        self.pay_carried(charge.carried);
+        self.carried = self.carried + charge.left;
+        self.advance(charge.period, charge.credit, paid_at.unwrap_or(charge.settled_at).min(now));
+        if self.in_flight.as_ref().is_some_and(|intent| intent.merchant_uid == charge.merchant_uid) {
+            self.release();
+        }
+    }
+
     /// Records a payment that isn't the attempt in flight: late truth, which always wins. `paid_before` says whether the
     /// ledger has a paid charge for that period already; `None` where the name isn't a charge's.
     pub fn record_late(&mut self, late: LatePayment, paid_before: bool, now: Timestamp) -> Option<Charge> {
@@ -140,6 +155,8 @@ impl Subscription {
             refunded: Won::ZERO,
             refund: None,
             bill: None,
+            moved: false,
+            place: None,
             unknown: Unknown::default(),
         };
         match paid_before || self.is_over() {

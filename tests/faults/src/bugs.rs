@@ -212,13 +212,14 @@ pub const BUGS: &[Bug] = &[
         name: "subscription and ledger are written one after the other",
         edits: &[(
             "shared/src/store/ledger.rs",
-            "        match self.transact(writes, TASK).await? {\n            Ok(()) => {\n                *subscription = next;",
+            "        let Err(in_the_way) = self.transact(writes, SETTLE).await? else {",
             "        if BUG {
             let billed: Vec<Entry> = entries.iter().map(|entry| entry.billed(&next)).collect();
             self.put(subscription, now, policy).await?;
-            return self.write(&billed).await;
+            self.write(&billed).await?;
+            return Ok(Settled::Written);
         }
-        match self.transact(writes, TASK).await? {\n            Ok(()) => {\n                *subscription = next;",
+        let Err(in_the_way) = self.transact(writes, SETTLE).await? else {",
         )],
     },
     Bug {

@@ -145,7 +145,10 @@ impl Copy {
                 Some(Written::Subscription(Box::new(subscription)))
             }),
             "CHARGE" => serde_json::from_value(item).map(|charge: Charge| {
-                account.charges.insert(sk.clone(), charge.clone());
+                match charge.moved {
+                    true => drop(account.charges.remove(&sk)),
+                    false => drop(account.charges.insert(sk.clone(), charge.clone())),
+                }
                 Some(Written::Charge(sk.clone(), Box::new(charge)))
             }),
             "REFUND" => serde_json::from_value(item).map(|refund: Refund| {

@@ -2,16 +2,19 @@
 //! refund, and always with the same end.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
+use aws_smithy_runtime_api::client::http::SharedHttpClient;
 use bytes::Bytes;
+use jiff::SignedDuration;
 use journeys::fate::{Blow, Fate};
 use journeys::{World, no_money, seoul};
 use maedal::aws::http_client;
-use maedal::billing::Billing;
-use maedal::clock::TestClock;
+use maedal::billing::{Billing, Span};
+use maedal::clock::{Clock, TestClock};
 use maedal::iamport::{Https, Sending, Transport};
-use maedal::subscription::{MerchantUid, SubscriptionId};
+use maedal::subscription::{MerchantUid, Status, SubscriptionId};
 use sandbox::buyer::Button;
 use simulator::{Call, Fault, Rule};
 
@@ -226,4 +229,116 @@ async fn many_workers_on_one_message_charge_once() {
     }
     assert_eq!(world.payments(), 2);
     ends_well(&world, id, &["paid", "declined", "paid"], "five workers").await;
+}
+
+/// A restored table may hold a part of a recent transaction (AWS, "Transactions: how it works"): the charge is in the ledger, the
+/// subscription hasn't advanced.
+#[tokio::test]
+async fn a_settlement_that_a_restore_has_torn_is_mended() {
+    for decline in [false, true] {
+        let world = World::new().await;
+        let id = world.subscribed("coffee").await;
+        world.fault(Rule::always(Fault::WebhookLost).on(Call::Webhook));
+        world.live_until(seoul("2026-12-23T09:55")).await;
+        let mut before = world.subscription(id).await;
+        if decline {
+            world.fault(Rule::once(Call::Again, no_money()));
+        }
+        world.live_until(seoul("2026-12-23T10:05")).await;
+        assert_eq!(world.outcomes(id).await, ["paid", if decline { "declined" } else { "paid" }]);
+        before.version = world.subscription(id).await.version;
+        let billing = &world.stack.billing;
+        billing.store.put(&mut before, world.stack.clock.now(), &billing.policy).await.unwrap();
+        for _ in 0..100 {
+            Box::pin(world.after(SignedDuration::from_mins(7))).await;
+        }
+        world.live_until(seoul("2026-12-24T12:00")).await;
+        let s = world.subscription(id).await;
+        assert_eq!((s.status, s.paid_through, s.in_flight), (Status::Active, 2, None), "declined: {decline}");
+        world.reconciled(&[id]).await;
+    }
+}
+
+/// The other half: the subscription has advanced, and the charge isn't in the ledger.
+#[tokio::test]
+async fn a_settlement_whose_charge_a_restore_has_lost_is_found_by_comparing_the_books() {
+    let world = World::new().await;
+    let id = world.subscribed("coffee").await;
+    world.live_until(seoul("2026-12-23T10:05")).await;
+    let key = serde_json::json!({ "pk": { "S": format!("SUB#{id}") }, "sk": { "S": "CHARGE#00002#PAID" } });
+    let request = serde_json::json!({ "TableName": sandbox::stack::TABLE, "Key": key });
+    world.stack.database().delete_item(serde_json::from_value(request).unwrap()).unwrap();
+    assert_eq!(world.outcomes(id).await, ["paid"]);
+    let span = Span { from: seoul("2026-12-23T00:00"), to: seoul("2026-12-24T00:00") };
+    world.stack.clock.set(seoul("2026-12-24T03:00"));
+    let run = Box::pin(world.stack.billing.reconcile(span, Duration::from_secs(60))).await.unwrap();
+    assert_eq!((run.settled, world.outcomes(id).await), (1, vec!["paid", "paid"]));
+    let s = world.subscription(id).await;
+    assert_eq!((s.status, s.paid_through, s.period), (Status::Active, 2, 3));
+    world.reconciled(&[id]).await;
+}
+
+/// One settled charge per period is the table's rule: a query beside the read needn't show what was written a moment ago.
+#[tokio::test]
+async fn of_two_payments_for_a_period_one_goes_back_even_where_a_query_shows_neither() {
+    let world = World::new().await;
+    let id = world.subscribed("coffee").await;
+    world.fault(Rule::always(Fault::WebhookLost).on(Call::Webhook));
+    world.fault(Rule::once(Call::Again, Fault::LatePaid(SignedDuration::from_hours(4 * 24))));
+    world.live_until(seoul("2026-12-26T12:00")).await;
+    assert_eq!(world.outcomes(id).await, ["paid", "declined", "paid"]);
+    world.stack.clock.set(seoul("2026-12-27T12:00"));
+    let name = world.ledger(id).await.charges[1].merchant_uid;
+    let paid = world.stack.billing.iamport.payments_of(name).await.unwrap().remove(0);
+    assert!(paid.was_paid());
+    let hides = Arc::new(AtomicUsize::new(3));
+    let worker = world.worker_over(SharedHttpClient::new(hiding::Hiding(http_client(), hides.clone())), Https::new());
+    worker.record(name, &paid).await.unwrap();
+    assert!(hides.load(Ordering::SeqCst) < 3, "a query was shown too little");
+    let settled = world.ledger(id).await.charges.iter().filter(|c| c.period == 2 && c.is_settled()).count();
+    assert_eq!(settled, 1);
+    world.live_until(seoul("2026-12-28T12:00")).await;
+    let balances: Vec<u64> =
+        world.stack.iamport().books().payments().iter().filter(|p| p.was_charged()).map(|p| p.balance()).collect();
+    assert_eq!(balances, [9_900, 0, 9_900]);
+    world.reconciled(&[id]).await;
+}
+
+mod hiding {
+    use std::sync::Arc;
+    use std::sync::atomic::{AtomicUsize, Ordering};
+
+    use aws_smithy_runtime_api::client::http::{
+        HttpClient, HttpConnector, HttpConnectorFuture, HttpConnectorSettings, SharedHttpClient, SharedHttpConnector,
+    };
+    use aws_smithy_runtime_api::client::orchestrator::HttpRequest;
+    use aws_smithy_runtime_api::client::runtime_components::RuntimeComponents;
+    use aws_smithy_types::body::SdkBody;
+
+    /// The first so many queries of period 2 don't see its second attempt yet.
+    #[derive(Debug, Clone)]
+    pub(super) struct Hiding(pub(super) SharedHttpClient, pub(super) Arc<AtomicUsize>);
+
+    #[derive(Debug, Clone)]
+    struct Connector(SharedHttpConnector, Arc<AtomicUsize>);
+
+    impl HttpClient for Hiding {
+        fn http_connector(&self, s: &HttpConnectorSettings, c: &RuntimeComponents) -> SharedHttpConnector {
+            SharedHttpConnector::new(Connector(self.0.http_connector(s, c), self.1.clone()))
+        }
+    }
+
+    impl HttpConnector for Connector {
+        fn call(&self, mut request: HttpRequest) -> HttpConnectorFuture {
+            let body = request.body().bytes().map(|b| String::from_utf8_lossy(b).into_owned()).unwrap_or_default();
+            let wanted = "\"CHARGE#00002#\"";
+            if body.contains(wanted) && self.1.load(Ordering::SeqCst) > 0 {
+                self.1.fetch_sub(1, Ordering::SeqCst);
+                let less = body.replace(wanted, "\"CHARGE#00002#001\"");
+                request.headers_mut().insert("content-length", less.len().to_string());
+                *request.body_mut() = SdkBody::from(less);
+            }
+            self.0.call(request)
+        }
+    }
 }

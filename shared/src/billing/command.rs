@@ -139,7 +139,8 @@ impl Billing {
             let written = self.store.command(&done.subscription, version, &entries, record.as_ref(), now, &self.policy);
             match written.await {
                 Ok(Commanded::Done) => {
-                    info!(subscription = %request.subscription, command = operation, status = done.subscription.status.word(), outcome = "done", "command");
+                    let version = done.subscription.version;
+                    info!(subscription = %request.subscription, version, command = operation, status = done.subscription.status.word(), outcome = "done", "command");
                     return Ok(done);
                 }
                 Ok(Commanded::Repeat(first)) => return first_answer(&first, &digest),

@@ -12,6 +12,7 @@ mod dispatch;
 mod erase;
 mod hear;
 mod import;
+mod lost;
 mod my_page;
 mod open_checkout;
 mod open_reviews;
@@ -43,6 +44,7 @@ pub use hear::{HearError, Heard};
 pub use import::{
     BeginError, ImportError, ImportRequest, Importing, LONGEST_REQUEST, Numbered, Pace, RowsFrom, Schedules,
 };
+pub use lost::{Lost, LostCommand};
 pub use my_page::Pressed;
 pub use open_checkout::{CheckoutRequest, OpenError, Opened, Session};
 pub use open_window::{Window, WindowError, WindowRequest};

@@ -8,6 +8,7 @@
 //! | any other charge | `SUB#{id}` | `CHARGE#{period}#{attempt}`, and `#{imp_uid}` for a second payment of the same name |
 //! | refund | `SUB#{id}` | `REFUND#{imp_uid}#{cancellation_id}` |
 //! | finding of a reconciliation | `SUB#{id}` | `FINDING#{imp_uid}` |
+//! | command that a restore has lost | `SUB#{id}` | `LOST#{digest}` |
 //! | decision of an operator | `SUB#{id}` | `AUDIT#{milliseconds}` |
 //! | event that has left | `EVENTS#{id}` | `{seconds}-{version}-{event id}` |
 //! | customer_uid -> subscription | `CUSTOMER_UID#{customer_uid}` | `SUB` |
@@ -45,6 +46,8 @@ pub const CHARGE: &str = "CHARGE#";
 pub const PAID: &str = "PAID";
 /// What all decisions' sort keys begin with.
 pub const AUDIT: &str = "AUDIT#";
+/// What the sort keys of commands that a restore has lost begin with.
+pub const LOST: &str = "LOST#";
 /// What all findings' sort keys begin with.
 pub const FINDING: &str = "FINDING#";
 /// What the sort keys of the rows that an import refused begin with.
@@ -94,6 +97,11 @@ impl Key {
     /// What reconciling found of a payment.
     pub fn finding(id: SubscriptionId, imp_uid: &str) -> Self {
         Self::new(format!("SUB#{id}"), format!("{FINDING}{imp_uid}"))
+    }
+
+    /// A command that a restore has lost.
+    pub fn lost(id: SubscriptionId, digest: &str) -> Self {
+        Self::new(format!("SUB#{id}"), format!("{LOST}{digest}"))
     }
 
     /// What an operator decided at a moment.

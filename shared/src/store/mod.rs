@@ -19,6 +19,7 @@ mod imports;
 pub mod key;
 mod ledger;
 mod list;
+mod lost;
 mod meter;
 mod plans;
 mod query;

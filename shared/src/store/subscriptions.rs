@@ -632,7 +632,7 @@ const SUBSCRIPTION: Shape = Shape {
         },
         Nested { name: "doubt", identity: "since", known: &["since", "looks", "next_look", "unsent", "refusal"] },
         Nested { name: "key_deletion", identity: "due_at", known: &["due_at", "tries"] },
-        Nested { name: "review", identity: "since", known: &["since", "reason", "was", "cause"] },
+        Nested { name: "review", identity: "since", known: &["since", "reason", "was", "cause", "lost"] },
         Nested { name: "repair", identity: "action", known: &["action", "due_at"] },
         Nested { name: "ended", identity: "at", known: &["at", "reason"] },
     ],
@@ -694,7 +694,8 @@ mod tests {
         s.doubt = Some(Doubt { since: now, looks: 1, next_look: now, unsent: true, refusal: Some(String::new()) });
         s.next_plan = Some(plan);
         s.key_deletion = Some(KeyDeletion { due_at: now, tries: 1 });
-        s.review = Some(Review { since: now, reason: String::new(), was: Status::Active, cause: ReviewCause::Doubt });
+        let reason = String::new();
+        s.review = Some(Review { since: now, reason, was: Status::Active, cause: ReviewCause::Doubt, lost: true });
         s.repair = Some(Repair { action: RepairAction::Accept, due_at: now });
         s.ended = Some(Ended { at: now, reason: EndReason::Requested });
         s

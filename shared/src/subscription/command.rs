@@ -11,7 +11,7 @@ use super::charge::Charge;
 use super::plan::Plan;
 use super::step::Policy;
 use super::won::Won;
-use super::{Checkout, EndReason, KeyDeletion, Status, Subscription};
+use super::{Checkout, EndReason, KeyDeletion, Review, Status, Subscription};
 
 /// What can be asked for.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -169,6 +169,14 @@ impl Command {
         }
     }
 
+    /// Whether it may be given while a subscription waits for a person because it was lost with a restore.
+    const fn can_be_given_again(&self) -> bool {
+        match self {
+            Self::Cancel { .. } | Self::Pause | Self::Resume | Self::ChangePlan { .. } | Self::DeleteKey => true,
+            Self::ReplacePaymentMethod { .. } | Self::Retry => false,
+        }
+    }
+
     /// Whether [`Facts::paid`] must be read for it.
     pub const fn needs_charge(&self) -> bool {
         match self {
@@ -204,6 +212,19 @@ impl Subscription {
     /// Does what `command` asks for. Returns the charge of the latest paid period where that changes with it: both are
     /// written together.
     pub fn command(&mut self, command: &Command, facts: &Facts<'_>) -> Result<Option<Charge>, Refused> {
+        // What was lost is given again while the subscription waits: so nothing is charged in between.
+        let waits = self.status == Status::NeedsReview && self.in_flight.is_none() && self.repair.is_none();
+        let again = waits && command.can_be_given_again();
+        if let Some(review) = self.review.take_if(|review| review.lost && again) {
+            self.status = review.was;
+            let done = self.command(command, facts);
+            // Who has ended waits for nobody.
+            if done.is_err() || !self.status.is_over() {
+                let was = std::mem::replace(&mut self.status, Status::NeedsReview);
+                self.review = Some(Review { was, ..review });
+            }
+            return done;
+        }
         self.beyond_doubt()?;
         match self.status {
             Status::Pending => {

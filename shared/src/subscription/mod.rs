@@ -296,6 +296,9 @@ pub struct Review {
     /// What would end it.
     #[serde(default, skip_serializing_if = "ReviewCause::is_difference")]
     pub cause: ReviewCause,
+    /// Commands of it were lost with a restore. They may be given again before the review ends.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub lost: bool,
 }
 
 /// Why a person was called, and so what proof ends the review by itself.
@@ -468,7 +471,7 @@ impl Subscription {
             }
             Some(_) => (),
             None => {
-                self.review = Some(Review { since: now, reason, was: self.status, cause });
+                self.review = Some(Review { since: now, reason, was: self.status, cause, lost: false });
                 self.status = Status::NeedsReview;
             }
         }

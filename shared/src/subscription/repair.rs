@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use super::command::{Reason, Refused};
 use super::id::SubscriptionId;
-use super::{Status, Subscription};
+use super::{ReviewCause, Status, Subscription};
 
 /// What becomes of the difference.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -81,6 +81,20 @@ impl Subscription {
         let audit = Audit { subscription: self.id, at: now, action, by, reason, review: review.reason.clone() };
         self.repair = Some(Repair { action, due_at: now });
         Ok(audit)
+    }
+
+    /// What was asked of it was lost with a restore: `what`, in words. Nothing is charged until a person has looked, whatever
+    /// else it may wait for, or has been decided.
+    pub(crate) fn lose(&mut self, what: &str, now: Timestamp) {
+        let lost = format!("lost with a restore: {what}");
+        match &mut self.review {
+            Some(review) => review.reason = format!("{}; {lost}", review.reason),
+            None => self.needs_review(lost, now),
+        }
+        if let Some(review) = &mut self.review {
+            (review.cause, review.lost) = (ReviewCause::Difference, true);
+        }
+        self.repair = None;
     }
 
     /// A person has looked: it stands where it stood.

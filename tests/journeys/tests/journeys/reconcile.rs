@@ -571,6 +571,112 @@ async fn the_daily_run_goes_on_where_it_ended_and_catches_up_with_days_that_were
     assert_eq!(world.ledger(id).await.standing(), Won::new(8_900));
 }
 
+/// Commands as the log has them: whose, the version by it, the word.
+fn lost(commands: &[(SubscriptionId, Option<&Value>, &str)]) -> reconcile::Asked {
+    let command = |(id, version, what): &(SubscriptionId, Option<&Value>, &str)| json!({ "subscription": id, "version": version, "what": what, "at": "2026-12-21 01:00:00.000" });
+    serde_json::from_value(json!({ "lost": commands.iter().map(command).collect::<Vec<_>>() })).unwrap()
+}
+
+async fn fed(world: &World, asked: reconcile::Asked) -> maedal::billing::Lost {
+    Box::pin(reconcile::handle(&world.stack.reconcile, asked)).await.unwrap().lost.unwrap()
+}
+
+async fn switch(world: &World, on: bool) {
+    let body = json!({ "on": on, "reason": "a restore" });
+    assert_eq!(world.call(http::Method::PUT, "/v1/charging", &body, None).await.status, 200);
+}
+
+/// A cancellation, a pause and the deletion of a key are lost with a restore. The table is as it was before them, and the log says
+/// what they were: nobody of those is charged, until a person has looked.
+#[tokio::test]
+async fn nobody_is_charged_against_a_word_that_a_restore_has_lost() {
+    Box::pin(lost_words()).await;
+}
+
+async fn lost_words() {
+    let world = World::new().await;
+    world.stack.stop_stream().unwrap();
+    let mut ids = Vec::new();
+    for _ in 0..6 {
+        ids.push(world.subscribed("coffee").await);
+    }
+    let [canceled, ended, paused, keyless, unknown, other] = ids[..] else { panic!("six") };
+    world.live_until(seoul("2026-12-20T12:00")).await;
+    let before = world.commanded(other, "cancel", json!({ "when": "period_end" })).await;
+    world.commanded(other, "resume", json!({})).await;
+    let backup = world.stack.back_up().unwrap();
+    world.live_until(seoul("2026-12-21T10:00")).await;
+    let cancel = world.commanded(canceled, "cancel", json!({ "when": "period_end" })).await;
+    let end = world.commanded(ended, "cancel", json!({ "when": "now" })).await;
+    let pause = world.commanded(paused, "pause", json!({})).await;
+    let delete = world.delete_key(keyless).await.body;
+    world.commanded(unknown, "cancel", json!({ "when": "period_end" })).await;
+    world.live_until(seoul("2026-12-22T12:00")).await;
+
+    switch(&world, false).await;
+    world.stack.restore(&backup).unwrap();
+    switch(&world, false).await;
+    assert_eq!(world.subscription(canceled).await.status, Status::Active);
+    let commands = [
+        (canceled, Some(&cancel["version"]), "cancel"),
+        (ended, Some(&end["version"]), "cancel"),
+        (paused, Some(&pause["version"]), "pause"),
+        (keyless, Some(&delete["version"]), "delete-billing-key"),
+        // From a log without versions.
+        (unknown, None, "cancel"),
+        // The table has it.
+        (other, Some(&before["version"]), "cancel"),
+        (SubscriptionId::new(Ids::seeded(9).next(world.stack.clock.now())), None, "cancel"),
+    ];
+    let first = fed(&world, lost(&commands)).await;
+    assert_eq!((first.held, first.known, first.unknown, first.over, first.left), (5, 1, 1, 0, 0));
+    for id in [canceled, ended, paused, keyless, unknown] {
+        let s = world.subscription(id).await;
+        assert_eq!((s.status, s.review.as_ref().map(|review| review.was)), (Status::NeedsReview, Some(Status::Active)));
+    }
+    let shown = world.read("/v1/reviews").await.body;
+    let of = |id: SubscriptionId| {
+        let all = shown["reviews"].as_array().unwrap();
+        all.iter().find(|review| review["id"] == id.to_string()).unwrap()["reason"].as_str().unwrap().to_owned()
+    };
+    let version = &cancel["version"];
+    assert_eq!(of(canceled), format!("lost with a restore: cancel (2026-12-21 01:00:00.000, version {version})"));
+    assert_eq!(of(unknown), "lost with a restore: cancel (2026-12-21 01:00:00.000)");
+    // The same again is no news.
+    assert_eq!(fed(&world, lost(&commands)).await.held, 0);
+
+    // Charging may be switched on: nobody of those is charged.
+    reconciled(&world, 3).await;
+    let paid = world.payments();
+    switch(&world, true).await;
+    world.live_until(seoul("2026-12-26T12:00")).await;
+    assert_eq!(world.outcomes(other).await, ["paid", "paid"]);
+    assert_eq!(world.payments(), paid + 1, "the one who asked for nothing");
+
+    // What was lost is given again while they wait; then the reviews end.
+    switch(&world, false).await;
+    assert_eq!(world.commanded(canceled, "cancel", json!({ "when": "period_end" })).await["status"], "needs_review");
+    assert_eq!(world.commanded(ended, "cancel", json!({ "when": "now" })).await["status"], "canceled");
+    assert_eq!(world.commanded(paused, "pause", json!({})).await["status"], "needs_review");
+    assert_eq!(world.delete_key(keyless).await.status, 200);
+    let refused = world.command(unknown, "retry", json!({})).await;
+    assert_eq!((refused.status, &refused.body["reason"]), (409, &json!("in_doubt")));
+    for id in [canceled, paused, keyless, unknown] {
+        let accepted = json!({ "action": "accept", "reason": "asked the buyer" });
+        assert_eq!(world.command(id, "repair", accepted).await.status, 202);
+    }
+    assert_eq!(fed(&world, lost(&commands)).await.held, 0, "who was looked at is left alone");
+    switch(&world, true).await;
+    world.live_until(seoul("2027-01-05T12:00")).await;
+    let mut statuses = Vec::new();
+    for id in [canceled, ended, paused, unknown, other] {
+        statuses.push(world.subscription(id).await.status);
+    }
+    let [gone, held, lives] = [Status::Canceled, Status::Paused, Status::Active];
+    assert_eq!(statuses, [gone, gone, held, lives, lives]);
+    assert_eq!(world.payments(), paid + 2, "and the one whose buyer wants to go on");
+}
+
 /// Ten months; half of the webhooks and redirects get lost; then the table is that of a week ago.
 #[tokio::test]
 async fn after_ten_months_and_a_restore_one_run_makes_the_books_agree() {

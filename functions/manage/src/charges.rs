@@ -44,6 +44,7 @@ enum Outcome<'a> {
     Paid { imp_uid: &'a str, paid_at: Option<Timestamp>, receipt_url: Option<&'a str> },
     Declined { imp_uid: Option<&'a str>, reason: &'a str },
     Credited,
+    Imported,
 }
 
 #[derive(Debug, Serialize)]
@@ -104,6 +105,7 @@ impl<'a> View<'a> {
                     Outcome::Declined { imp_uid: imp_uid.as_ref().map(|uid| uid.as_str()), reason }
                 }
                 ChargeStatus::Credited => Outcome::Credited,
+                ChargeStatus::Imported => Outcome::Imported,
             },
         }
     }

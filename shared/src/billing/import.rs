@@ -463,7 +463,9 @@ impl Billing {
         }
         let origin = Origin { import, line: candidate.line, row: candidate.row.digest() };
         for _ in 0..TRIES {
-            let taking = self.store.take_in(&candidate.subscription, &candidate.row.buyer, &origin, &self.policy).await;
+            let Candidate { row, subscription, .. } = &candidate;
+            let paid = row.paid_elsewhere(subscription, subscription.created_at);
+            let taking = self.store.take_in(subscription, paid, &row.buyer, &origin, &self.policy).await;
             match taking {
                 Ok(Taking::New) => return Ok((candidate.line, Outcome::Accepted)),
                 Ok(Taking::Taken(found)) => return Ok(whose(import, &candidate, found.as_ref())),

@@ -47,7 +47,7 @@ impl ChargeFacts {
         let (imp_uid, decline_reason) = match &charge.status {
             ChargeStatus::Paid(payment) => (Some(payment.imp_uid.clone()), None),
             ChargeStatus::Declined { reason, imp_uid } => (imp_uid.clone(), Some(reason.clone())),
-            ChargeStatus::Credited => (None, None),
+            ChargeStatus::Credited | ChargeStatus::Imported => (None, None),
         };
         Self {
             merchant_uid: charge.merchant_uid,
@@ -111,8 +111,13 @@ pub(super) fn events(old: Option<&Charge>, new: &Charge, written_at: Timestamp) 
     let mut events = Vec::new();
     match (&new.status, old.map(|old| &old.status)) {
         (ChargeStatus::Paid(_), Some(ChargeStatus::Paid(_)))
-        | (ChargeStatus::Declined { .. } | ChargeStatus::Credited, Some(_)) => (),
-        (ChargeStatus::Paid(_), Some(ChargeStatus::Declined { .. } | ChargeStatus::Credited) | None) => {
+        | (ChargeStatus::Declined { .. } | ChargeStatus::Credited, Some(_))
+        // It was paid elsewhere, and told of there.
+        | (ChargeStatus::Imported, Some(_) | None) => (),
+        (
+            ChargeStatus::Paid(_),
+            Some(ChargeStatus::Declined { .. } | ChargeStatus::Credited | ChargeStatus::Imported) | None,
+        ) => {
             events.push(event(Kind::ChargePaid, "", None));
         }
         (ChargeStatus::Credited, None) => events.push(event(Kind::ChargeCredited, "", None)),

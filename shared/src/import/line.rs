@@ -13,7 +13,7 @@ const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
 const LONGEST_SHOWN: usize = 80;
 
 /// The columns that a CSV file may have, and what each holds.
-const COLUMNS: [(&str, Kind); 16] = [
+const COLUMNS: [(&str, Kind); 17] = [
     ("customer_uid", Kind::Text),
     ("customer_id", Kind::Text),
     ("plan", Kind::Text),
@@ -22,6 +22,7 @@ const COLUMNS: [(&str, Kind); 16] = [
     ("anchor_day", Kind::Number),
     ("period", Kind::Number),
     ("pg", Kind::Text),
+    ("paid", Kind::Number),
     ("credit", Kind::Number),
     ("paused", Kind::Flag),
     ("cancel_at_period_end", Kind::Flag),

@@ -35,6 +35,9 @@ pub struct Row {
     /// The gateway that the billing key must be of, in I'mport's words.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub pg: Option<String>,
+    /// What was paid, in the old place, for the period that ends with the next charge; the plan's price where there is none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub paid: Option<Won>,
     /// What the next charges are less by.
     #[serde(default, skip_serializing_if = "Won::is_zero")]
     pub credit: Won,

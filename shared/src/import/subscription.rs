@@ -5,7 +5,10 @@ use jiff::{SignedDuration, Timestamp, ToSpan, Zoned};
 use super::row::{Code, Refusal, Row};
 use crate::subscription::id::LAST_PERIOD;
 use crate::subscription::period::{SEOUL, in_seoul};
-use crate::subscription::{CustomerId, Interval, PaymentMethod, Plan, Status, Subscription, SubscriptionId, Unit, Won};
+use crate::subscription::{
+    Bill, Charge, ChargeStatus, CustomerId, Intent, Interval, MerchantUid, PaymentMethod, Plan, Status, Subscription,
+    SubscriptionId, Unit, Won,
+};
 
 /// The next charge is at most so far off: the longest period.
 const FARTHEST: SignedDuration = SignedDuration::from_hours(24 * 366 * 5);
@@ -19,7 +22,10 @@ impl Row {
             (&self.customer_uid, &self.customer_id, &self.plan, self.plan_version, self.next_charge),
             (self.anchor_day, self.period, self.credit, self.paused, self.cancel_at_period_end),
         );
-        crate::queue::digest(&serde_json::to_string(&told).unwrap_or_default())
+        let told = serde_json::to_string(&told).unwrap_or_default();
+        // Rows were told apart before there was this field.
+        let paid = self.paid.map(|paid| format!(" paid {}", paid.get())).unwrap_or_default();
+        crate::queue::digest(&format!("{told}{paid}"))
     }
 
     /// The subscription: as if its periods so far had been paid here, and the next charge prepared.
@@ -27,6 +33,9 @@ impl Row {
         self.buyer.check()?;
         if self.credit > Won::MOST {
             return Err(Refusal::field("credit", format!("at most {}", Won::MOST.get())));
+        }
+        if self.paid.is_some_and(|paid| paid > Won::MOST) {
+            return Err(Refusal::field("paid", format!("at most {}", Won::MOST.get())));
         }
         let Some(next) = self.next_charge.map(|next| next.moment()) else {
             return Err(Refusal::field("next_charge", "a day in Korea such as 2026-12-23"));
@@ -76,6 +85,30 @@ impl Row {
         Ok(subscription)
     }
 
+    /// What the buyer has paid in the old place for the period that runs until the next charge, as an entry of the ledger.
+    /// `subscription` is what the row makes. None where nothing was paid yet.
+    pub fn paid_elsewhere(&self, subscription: &Subscription, now: Timestamp) -> Option<Charge> {
+        let period = subscription.paid_through;
+        let ends_at = subscription.start_of(subscription.period).filter(|_| period > 0)?;
+        let starts_at = match period >= subscription.anchor_period {
+            true => subscription.start_of(period)?,
+            false => period_before(ends_at, subscription.plan.terms.interval)?,
+        };
+        let intent = Intent {
+            period,
+            attempt: 1,
+            merchant_uid: MerchantUid::charge(subscription.id, period, 1),
+            amount: self.paid.unwrap_or(subscription.plan.terms.amount),
+            credit: Won::ZERO,
+            carried: Won::ZERO,
+            left: Won::ZERO,
+            window: Some(0),
+            until: ends_at,
+        };
+        let bill = Bill { starts_at: Some(starts_at), ends_at: Some(ends_at), ..Bill::of(subscription, period) };
+        Some(Charge { bill: Some(bill), ..Charge::of(subscription.id, &intent, ChargeStatus::Imported, now) })
+    }
+
     /// From where the periods count, and how many periods that is before the next charge: the latest period, if the row's
     /// number leaves room for one, that began on the day of the month that the row has.
     fn anchor(&self, next: Timestamp, interval: Interval) -> Result<(Timestamp, u32), Refusal> {
@@ -109,6 +142,18 @@ impl Row {
             false => Ok((next, 0)),
         }
     }
+}
+
+/// When the period began that ends at `end`; in a month that is too short, on its last day.
+fn period_before(end: Timestamp, interval: Interval) -> Option<Timestamp> {
+    let n = i64::from(interval.count);
+    let span = match interval.unit {
+        Unit::Day => n.days(),
+        Unit::Week => n.weeks(),
+        Unit::Month => n.months(),
+        Unit::Year => n.years(),
+    };
+    in_seoul(end).checked_sub(span).ok().map(|start| start.timestamp())
 }
 
 /// `back` periods before `local`, on this day of the month; `None` where the month has no such day.
@@ -192,6 +237,38 @@ mod tests {
     }
 
     #[test]
+    fn what_was_paid_elsewhere_is_an_entry_of_the_period_that_runs_until_the_next_charge() {
+        let now = seoul("2026-11-23T10:00");
+        let entry = |next: &str, more: Value, unit: Unit| {
+            let text = row(next, more).to_string();
+            let parsed = parse(text.as_bytes(), Format::Jsonl, None);
+            let Some(Parsed { read: Ok(Read::Row(row)), .. }) = parsed else { panic!("{parsed:?}") };
+            let id = "01KB3Q0QZ8W3V5T7Y9A1C3E5G7".parse().unwrap();
+            let subscription = row.subscription(id, plan(unit, 1), now).unwrap();
+            let charge = row.paid_elsewhere(&subscription, now)?;
+            let bill = charge.bill.as_ref().unwrap();
+            let day = |t: Option<Timestamp>| in_seoul(t.unwrap()).date().to_string();
+            let (from, to) = (day(bill.starts_at), day(bill.ends_at));
+            assert_eq!(
+                (charge.status.word(), charge.standing(), charge.refundable()),
+                ("imported", Won::ZERO, Won::ZERO)
+            );
+            assert_eq!((charge.is_settled(), charge.worth(), charge.payment()), (true, charge.amount, None));
+            Some((charge.period, charge.amount.get(), from, to))
+        };
+        let is = |period, amount, from: &str, to: &str| Some((period, amount, from.to_owned(), to.to_owned()));
+        assert_eq!(entry("2026-12-23", json!({}), Unit::Month), is(1, 9_900, "2026-11-23", "2026-12-23"));
+        assert_eq!(
+            entry("2026-12-23", json!({ "period": 7, "paid": 0 }), Unit::Month),
+            is(6, 0, "2026-11-23", "2026-12-23")
+        );
+        assert_eq!(entry("2026-12-01", json!({ "paid": 5_000 }), Unit::Week), is(1, 5_000, "2026-11-24", "2026-12-01"));
+        // November has no 31st: its period began on the 30th.
+        assert_eq!(entry("2026-12-31", json!({}), Unit::Month), is(1, 9_900, "2026-11-30", "2026-12-31"));
+        assert_eq!(entry("2026-12-23", json!({ "period": 1 }), Unit::Month), None, "it is in its trial");
+    }
+
+    #[test]
     fn the_31st_comes_back_after_a_short_month() {
         let starts = |s: &Subscription, periods: std::ops::Range<u32>| -> Vec<String> {
             periods.map(|n| in_seoul(s.start_of(n).unwrap()).date().to_string()).collect()
@@ -221,6 +298,7 @@ mod tests {
         assert_eq!(field("2027-02-28", json!({ "period": 0 }), Unit::Month), invalid("period"));
         assert_eq!(field("2027-02-28", json!({ "period": 99_999 }), Unit::Month), invalid("period"));
         assert_eq!(field("2027-02-28", json!({ "credit": 2_000_000_000 }), Unit::Month), invalid("credit"));
+        assert_eq!(field("2027-02-28", json!({ "paid": 2_000_000_000 }), Unit::Month), invalid("paid"));
         for most in [json!({ "credit": 1_000_000_000 }), json!({ "anchor_day": 31 }), json!({ "anchor_day": 28 })] {
             assert!(made(row("2027-02-28", most.clone()), plan(Unit::Month, 1)).is_ok(), "{most}");
         }
@@ -239,5 +317,6 @@ mod tests {
         };
         assert_eq!(digest(json!({})), digest(json!({ "buyer": { "name": "홍길동" } })));
         assert_ne!(digest(json!({})), digest(json!({ "period": 3 })));
+        assert_ne!(digest(json!({})), digest(json!({ "paid": 3 })));
     }
 }

@@ -146,6 +146,10 @@ impl Pages<'_> {
             }
             ChargeStatus::Declined { .. } => (charge.settled_at, words.declined_word, None),
             ChargeStatus::Credited => (charge.settled_at, words.credited_word, None),
+            ChargeStatus::Imported => {
+                let began = charge.bill.as_ref().and_then(|bill| bill.starts_at);
+                (began.unwrap_or(charge.settled_at), words.imported_word, None)
+            }
         };
         let amount = if charge.amount == Won::ZERO { charge.credit } else { charge.amount };
         html! {

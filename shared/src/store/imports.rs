@@ -9,10 +9,10 @@ use jiff::SignedDuration;
 use serde::{Deserialize, Serialize};
 
 use super::subscriptions::subscription_item;
-use super::{Buyer, Idempotency, Item, Key, Store, StoreError, key, n, s};
+use super::{Buyer, Entry, Idempotency, Item, Key, Store, StoreError, key, n, s};
 use crate::import::{Import, ImportId, RefusedRow};
 use crate::subscription::period::FOREVER;
-use crate::subscription::{CustomerUid, Policy, Subscription};
+use crate::subscription::{Charge, CustomerUid, Policy, Subscription};
 
 /// How long an import and what it refused can be read.
 const KEPT: SignedDuration = SignedDuration::from_hours(24 * 90);
@@ -160,10 +160,11 @@ impl Store {
         Ok(found)
     }
 
-    /// Takes a row in: the subscription, its buyer and whose the `customer_uid` is, or nothing.
+    /// Takes a row in: the subscription, what was `paid` elsewhere, its buyer and whose the `customer_uid` is, or nothing.
     pub async fn take_in(
         &self,
         subscription: &Subscription,
+        paid: Option<Charge>,
         buyer: &Buyer,
         origin_of_row: &Origin,
         policy: &Policy,
@@ -178,6 +179,9 @@ impl Store {
             self.put_if(owner, new)?,
             self.put_if(subscription_item(subscription, subscription.created_at, policy)?, new)?,
         ];
+        if let Some(paid) = paid {
+            writes.extend(self.write_entry(&Entry::New(paid))?);
+        }
         if *buyer != Buyer::default() {
             let mut person: Item = serde_dynamo::to_item(buyer).map_err(corrupt)?;
             person.extend(Key::buyer(subscription.id).item());

@@ -138,7 +138,7 @@ impl Bill {
     }
 }
 
-/// What came of an attempt.
+/// What came of an attempt, or of what stands in its place.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "status", rename_all = "snake_case")]
 pub enum ChargeStatus {
@@ -154,6 +154,9 @@ pub enum ChargeStatus {
     },
     /// The credit balance covered all of it: no money moved, and I'mport knows nothing of it.
     Credited,
+    /// It was paid where the subscription was before it was brought here. The buyer has it in the period, but no money of it
+    /// can go back from here, none of it is in I'mport's books as ours, and none is income here.
+    Imported,
 }
 
 impl ChargeStatus {
@@ -163,6 +166,7 @@ impl ChargeStatus {
             Self::Paid(_) => "paid",
             Self::Declined { .. } => "declined",
             Self::Credited => "credited",
+            Self::Imported => "imported",
         }
     }
 }
@@ -216,7 +220,7 @@ impl Charge {
     pub fn payment(&self) -> Option<&Payment> {
         match &self.status {
             ChargeStatus::Paid(payment) => Some(payment),
-            ChargeStatus::Declined { .. } | ChargeStatus::Credited => None,
+            ChargeStatus::Declined { .. } | ChargeStatus::Credited | ChargeStatus::Imported => None,
         }
     }
 
@@ -224,14 +228,14 @@ impl Charge {
     pub fn standing(&self) -> Won {
         match &self.status {
             ChargeStatus::Paid(_) => self.amount.saturating_sub(self.refunded),
-            ChargeStatus::Declined { .. } | ChargeStatus::Credited => Won::ZERO,
+            ChargeStatus::Declined { .. } | ChargeStatus::Credited | ChargeStatus::Imported => Won::ZERO,
         }
     }
 
     /// Whether it paid for its period, with money or with credit.
     pub fn is_settled(&self) -> bool {
         match &self.status {
-            ChargeStatus::Paid(_) | ChargeStatus::Credited => !self.duplicate,
+            ChargeStatus::Paid(_) | ChargeStatus::Credited | ChargeStatus::Imported => !self.duplicate,
             ChargeStatus::Declined { .. } => false,
         }
     }
@@ -243,6 +247,7 @@ impl Charge {
             ChargeStatus::Paid(_) | ChargeStatus::Credited => {
                 (self.standing().saturating_sub(self.carried) + self.credit).saturating_sub(self.credited)
             }
+            ChargeStatus::Imported => self.amount.saturating_sub(self.credited),
             ChargeStatus::Declined { .. } => Won::ZERO,
         }
     }

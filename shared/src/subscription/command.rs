@@ -7,7 +7,7 @@
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use super::charge::Charge;
+use super::charge::{Charge, ChargeStatus};
 use super::plan::Plan;
 use super::step::Policy;
 use super::won::Won;
@@ -261,8 +261,19 @@ impl Subscription {
             RefundPart::Unused => self.unused(charge, facts.now).min(charge.refundable()),
             RefundPart::All => charge.refundable(),
         };
-        let changed = match facts.paid.map(|charge| (charge, part(charge))) {
-            Some((charge, amount)) if amount > Won::ZERO => {
+        let elsewhere = |charge: &Charge| match (&charge.status, refund) {
+            (ChargeStatus::Imported, RefundPart::Unused) => self.unused(charge, facts.now),
+            (ChargeStatus::Imported, RefundPart::All) => charge.worth(),
+            (ChargeStatus::Imported, RefundPart::None)
+            | (ChargeStatus::Paid(_) | ChargeStatus::Declined { .. } | ChargeStatus::Credited, _) => Won::ZERO,
+        };
+        let changed = match facts.paid.map(|charge| (charge, part(charge), elsewhere(charge))) {
+            // What was paid elsewhere can't go back from here: the balance says what the merchant owes.
+            Some((charge, _, credit)) if credit > Won::ZERO => {
+                self.credit = self.credit + credit;
+                Some(Charge { credited: charge.credited + credit, ..charge.clone() })
+            }
+            Some((charge, amount, _)) if amount > Won::ZERO => {
                 no_refund_under_way(charge)?;
                 let mut changed = charge.clone();
                 changed.give_back(amount, "canceled", facts.now);
@@ -414,8 +425,15 @@ impl Subscription {
 
     /// What of the latest paid period's worth isn't used up at `now`: by time, in whole won, rounded down.
     fn unused(&self, charge: &Charge, now: Timestamp) -> Won {
-        let (Some(start), Some(end)) = (self.start_of(charge.period), self.start_of(charge.period.saturating_add(1)))
-        else {
+        // Before its first period here, the row says when it began.
+        let brought = charge.bill.as_ref().and_then(|bill| bill.starts_at);
+        let start = match &charge.status {
+            ChargeStatus::Imported => brought.or_else(|| self.start_of(charge.period)),
+            ChargeStatus::Paid(_) | ChargeStatus::Declined { .. } | ChargeStatus::Credited => {
+                self.start_of(charge.period)
+            }
+        };
+        let (Some(start), Some(end)) = (start, self.start_of(charge.period.saturating_add(1))) else {
             return Won::ZERO;
         };
         let millis = |from: Timestamp, to: Timestamp| u128::try_from(to.duration_since(from).as_millis()).unwrap_or(0);

@@ -108,8 +108,8 @@ impl Subscription {
         match proof {
             Proof::Paid(_) if paid_before || self.is_over() => charge.is_duplicate(now),
             Proof::Paid(_) => {
+                charge.credit = self.advance(intent.period, intent.credit, claimed_at);
                 self.pay_carried(intent.carried);
-                self.advance(intent.period, intent.credit, claimed_at);
             }
             Proof::Declined { .. } if paid_before => (),
             Proof::Declined { reason, .. } => self.decline(&intent, &reason, claimed_at, now, policy),
@@ -124,9 +124,10 @@ impl Subscription {
             return;
         }
         let paid_at = charge.payment().and_then(|payment| payment.paid_at);
+        // Its entry says already how much credit it has used.
+        let _ = self.advance(charge.period, charge.credit, paid_at.unwrap_or(charge.settled_at).min(now));
         self.pay_carried(charge.carried);
         self.carried = self.carried + charge.left;
-        self.advance(charge.period, charge.credit, paid_at.unwrap_or(charge.settled_at).min(now));
         if self.in_flight.as_ref().is_some_and(|intent| intent.merchant_uid == charge.merchant_uid) {
             self.release();
         }
@@ -163,8 +164,8 @@ impl Subscription {
             true => charge.is_duplicate(now),
             // A first period that the books have lost began when it was paid.
             false => {
+                charge.credit = self.advance(period, late.credit, paid_at.filter(|at| *at < now).unwrap_or(now));
                 self.pay_carried(late.carried);
-                self.advance(period, late.credit, paid_at.filter(|at| *at < now).unwrap_or(now));
             }
         }
         Some(charge)
@@ -174,8 +175,8 @@ impl Subscription {
     /// the next charge.
     pub fn settle_by_credit(&mut self, intent: &Intent, now: Timestamp) -> Charge {
         self.carried = intent.left;
-        self.advance(intent.period, intent.credit, now);
-        Charge::of(self.id, intent, ChargeStatus::Credited, now)
+        let credit = self.advance(intent.period, intent.credit, now);
+        Charge { credit, ..Charge::of(self.id, intent, ChargeStatus::Credited, now) }
     }
 
     /// What is due goes unpaid: the billing key was deleted, and I'mport need not be asked to know what it would say.
@@ -252,9 +253,12 @@ impl Subscription {
         self.carried = self.carried.saturating_sub(carried);
     }
 
-    /// The period is paid: what follows it is next.
-    fn advance(&mut self, period: u32, credit: Won, attempted_at: Timestamp) {
-        self.credit = self.credit.saturating_sub(credit);
+    /// The period is paid: what follows it is next. Returns how much credit it uses: what was meant to be used, as far as it is
+    /// there still. Between an attempt and its late payment another may have used it.
+    #[must_use]
+    fn advance(&mut self, period: u32, credit: Won, attempted_at: Timestamp) -> Won {
+        let used = credit.min(self.credit);
+        self.credit = self.credit.saturating_sub(used);
         self.anchor.get_or_insert(attempted_at);
         self.paid_through = self.paid_through.max(period);
         if period >= self.period {
@@ -282,6 +286,7 @@ impl Subscription {
         if !stays {
             self.set_status(Status::Active);
         }
+        used
     }
 
     /// A decline judges the billing key that was charged, and no other: not one that came while the attempt was in doubt.
@@ -339,6 +344,7 @@ impl Charge {
     /// The payment buys nothing (its period was paid before, or the subscription is over): all of it goes back.
     fn is_duplicate(&mut self, now: Timestamp) {
         self.duplicate = true;
+        self.credit = Won::ZERO;
         self.give_back(self.amount, "paid twice, or after the end", now);
     }
 }

@@ -104,3 +104,27 @@ fn a_first_period_began_when_it_was_paid_and_never_in_the_future() {
     assert_eq!(began(Some(now + hour)), now);
     assert_eq!(began(None), now);
 }
+
+/// What an attempt was to use of the credit, another has used meanwhile; or a person has given less of it back.
+#[test]
+fn a_late_payment_uses_the_credit_that_is_there() {
+    let policy = Policy::default();
+    for (balance, used) in [(0, 0), (1_000, 1_000), (3_000, 3_000), (5_000, 3_000)] {
+        let (mut subscription, now) = paid_behind_our_back(&policy);
+        subscription.release();
+        subscription.skip_to(4);
+        subscription.credit = Won::new(balance);
+        let late = LatePayment {
+            merchant_uid: MerchantUid::charge(subscription.id, 3, 1),
+            amount: PRICE.saturating_sub(Won::new(3_000)),
+            credit: Won::new(3_000),
+            carried: Won::ZERO,
+            payment: paid("imp_5"),
+        };
+        let charge = subscription.record_late(late.clone(), false, now).unwrap();
+        assert_eq!((charge.credit.get(), subscription.credit.get()), (used, balance - used));
+        // What bought nothing has used nothing.
+        let charge = subscription.record_late(late, true, now).unwrap();
+        assert_eq!((charge.duplicate, charge.credit, subscription.credit.get()), (true, Won::ZERO, balance - used));
+    }
+}

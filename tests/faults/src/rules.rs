@@ -492,7 +492,7 @@ impl Rules {
                     );
                 }
             }
-            ChargeStatus::Credited => (),
+            ChargeStatus::Credited | ChargeStatus::Imported => (),
         }
         let settled = copy.accounts[&charge.subscription]
             .charges

@@ -29,6 +29,7 @@ pub fn books(copy: &Copy, iamport: &Simulator) -> Vec<String> {
                 ChargeStatus::Paid(payment) => format!("paid ({})", payment.imp_uid),
                 ChargeStatus::Declined { reason, .. } => format!("declined ({reason})"),
                 ChargeStatus::Credited => "settled by credit".to_owned(),
+                ChargeStatus::Imported => "paid elsewhere".to_owned(),
             };
             let extra = if charge.duplicate { ", a duplicate" } else { "" };
             let refund = charge.refund.as_ref().map(|refund| format!(", {} to go back", refund.amount));

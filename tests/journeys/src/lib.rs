@@ -17,7 +17,7 @@ use maedal::iamport::{Credentials, Https, Iamport, Transport};
 use maedal::ids::Ids;
 use maedal::store::{Due, Ledger, Store};
 use maedal::subscription::period::SEOUL;
-use maedal::subscription::{Status, Subscription, SubscriptionId};
+use maedal::subscription::{ChargeStatus, Status, Subscription, SubscriptionId};
 use sandbox::books::{Account, accounts, compare};
 use sandbox::buyer::Buyer;
 use sandbox::{Options, Report, Stack};
@@ -94,10 +94,12 @@ impl World {
         self.stack.billing.store.ledger(id).await.expect("the table answers")
     }
 
-    /// `paid` and `declined`, charge by charge.
+    /// `paid` and `declined`, charge by charge of those that were made here.
     pub async fn outcomes(&self, id: SubscriptionId) -> Vec<&'static str> {
         let word = |paid: bool| if paid { "paid" } else { "declined" };
-        self.ledger(id).await.charges.iter().map(|charge| word(charge.payment().is_some())).collect()
+        let ledger = self.ledger(id).await;
+        let here = ledger.charges.iter().filter(|charge| charge.status != ChargeStatus::Imported);
+        here.map(|charge| word(charge.payment().is_some())).collect()
     }
 
     /// Something goes wrong at I'mport.

@@ -8,7 +8,7 @@ use std::time::Duration;
 use http::Method;
 use jiff::SignedDuration;
 use journeys::fate::{Blow, Fate};
-use journeys::{World, seoul};
+use journeys::{World, monthly, no_money, seoul};
 use maedal::billing::{Billing, Pace, Schedules};
 use maedal::clock::Clock;
 use maedal::store::ListBy;
@@ -132,12 +132,12 @@ async fn rows_become_subscriptions_that_are_charged_when_they_say() {
     let starts = |s: &Subscription, n: u32| s.start_of(n).unwrap();
     assert_eq!(world.outcomes(one.id).await, vec!["paid"; 5], "December to April");
     let [two] = &find(&world, "2").await[..] else { panic!("one subscription") };
-    assert_eq!(world.ledger(two.id).await.charges.iter().map(|c| c.period).collect::<Vec<_>>(), [7, 8, 9]);
+    assert_eq!(world.ledger(two.id).await.charges.iter().map(|c| c.period).collect::<Vec<_>>(), [6, 7, 8, 9]);
     assert_eq!([8, 9].map(|n| starts(two, n)), ["2027-03-31T00:00", "2027-04-30T00:00"].map(seoul));
     let [three] = &find(&world, "3").await[..] else { panic!("one subscription") };
     assert_eq!((three.status, three.paid_through), (Status::Active, 5));
     let [five] = &find(&world, "e").await[..] else { panic!("one subscription") };
-    assert_eq!((five.status, world.ledger(five.id).await.charges.len()), (Status::Canceled, 0));
+    assert_eq!((five.status, world.ledger(five.id).await.charges.len()), (Status::Canceled, 1));
     let [four] = &find(&world, "한글 & 키").await[..] else { panic!("one subscription") };
     world.reconciled(&[one.id, two.id, three.id, four.id, five.id]).await;
 }
@@ -466,4 +466,106 @@ async fn a_withdrawal_that_was_cut_off_is_taken_up_again() {
         world.live_until(seoul("2026-12-24T12:00")).await;
         assert_eq!(world.payments(), 1);
     }
+}
+
+/// An import of one row, and the subscription that it makes.
+async fn brought(world: &World, row: Value) -> Subscription {
+    let uid = row["customer_uid"].as_str().unwrap().to_owned();
+    keys(world, [&uid]);
+    begin(world, &json!({ "rows": [row] })).await;
+    world.stack.turn().await.unwrap();
+    find(world, &uid).await.remove(0)
+}
+
+#[tokio::test]
+async fn an_imported_period_is_credited_when_the_plan_changes() {
+    let world = World::new().await;
+    world.put_plan("double", json!({ "name": "두 배", "amount": 19_800, "interval": monthly() })).await;
+    let row = |uid: &str| json!({ "customer_uid": uid, "plan": "coffee", "next_charge": "2026-12-23" });
+    let mut less = row("less");
+    less["paid"] = json!(3_000);
+    let mut free = row("free");
+    free["paid"] = json!(0);
+    let ids = [brought(&world, row("full")).await.id, brought(&world, less).await.id, brought(&world, free).await.id];
+    let shown = world.read(&format!("/v1/subscriptions/{}/charges", ids[0])).await.body["charges"][0].clone();
+    assert_eq!((&shown["status"], &shown["amount"], &shown["period"]), (&json!("imported"), &json!(9_900), &json!(1)));
+    assert_eq!((&shown["refundable"], &shown["id"]), (&json!(0), &json!("1-1")));
+    let refused = world.command(ids[0], "charges/1-1/refund", json!({ "reason": "a test" })).await;
+    assert_eq!((refused.status, &refused.body["reason"]), (409, &json!("nothing_to_refund")));
+    world.live_until(seoul("2026-12-03T10:00")).await;
+    for id in ids {
+        world.commanded(id, "change-plan", json!({ "plan": "double", "when": "now" })).await;
+    }
+    world.after(SignedDuration::from_mins(2)).await;
+    // From the 3rd, 10 o'clock, to the 23rd are 470 of 720 hours.
+    for (id, amount, unused) in [(ids[0], 9_900, 6_462), (ids[1], 3_000, 1_958), (ids[2], 0, 0)] {
+        let ledger = world.ledger(id).await;
+        let [before, now] = &ledger.charges[..] else { panic!("{ledger:?}") };
+        assert_eq!((before.amount.get(), before.credited.get()), (amount, unused));
+        assert_eq!((now.status.word(), now.amount.get(), now.credit.get()), ("paid", 19_800 - unused, unused));
+        assert_eq!(ledger.standing(), now.amount, "what was paid elsewhere is no income here");
+    }
+    // A second change on the same day credits nothing of it again.
+    let again = world.commanded(ids[0], "change-plan", json!({ "plan": "coffee", "when": "now" })).await;
+    assert!(again["credit"].as_u64().unwrap() <= 19_800, "{again}");
+    assert_eq!(world.ledger(ids[0]).await.charges[0].credited.get(), 6_462);
+    world.reconciled(&ids).await;
+    let told = world.stack.events().await;
+    let charged = told.iter().filter(|event| event.kind.word().starts_with("charge."));
+    assert!(charged.filter(|event| event.charge.as_ref().unwrap().period.number == 1).count() == 0, "told elsewhere");
+}
+
+#[tokio::test]
+async fn what_was_paid_elsewhere_is_credit_when_it_is_canceled_and_never_money() {
+    let world = World::new().await;
+    let row = |uid: &str| json!({ "customer_uid": uid, "plan": "coffee", "next_charge": "2026-12-23", "paid": 9_000 });
+    for (uid, refund, credit) in [("unused", "unused", 5_875), ("all", "all", 9_000), ("none", "none", 0)] {
+        let id = brought(&world, row(uid)).await.id;
+        world.at(seoul("2026-12-03T10:00")).await;
+        let answer = world.commanded(id, "cancel", json!({ "when": "now", "refund": refund })).await;
+        assert_eq!((&answer["status"], &answer["credit"]), (&json!("canceled"), &json!(credit)), "{refund}");
+        world.after(SignedDuration::from_mins(2)).await;
+        let charge = world.ledger(id).await.charges.remove(0);
+        assert_eq!((charge.credited.get(), charge.refund, charge.refunded.get()), (credit, None, 0));
+    }
+    assert_eq!(world.payments(), 0);
+}
+
+/// An attempt that uses credit is in doubt, declined, and its period left behind; the next one uses that credit. Then the first
+/// is paid after all: it has none any more, and says so.
+#[tokio::test]
+async fn a_late_payment_of_a_skipped_period_uses_no_credit_twice() {
+    let world = World::new().await;
+    world
+        .put_plan("daily", json!({ "name": "매일", "amount": 9_900, "interval": { "unit": "day", "count": 1 } }))
+        .await;
+    let row = json!({ "customer_uid": "a", "plan": "daily", "next_charge": "2026-11-24", "credit": 5_000 });
+    let id = brought(&world, row).await.id;
+    let (from, to) = (seoul("2026-11-24T00:00"), seoul("2026-11-25T00:00"));
+    world.fault(Rule::once(Call::Again, Fault::CutThenEffect(SignedDuration::from_hours(72))));
+    world.fault(Rule::always(no_money()).on(Call::Again).between(from, to));
+    world.live_until(seoul("2026-11-24T09:05")).await;
+    assert!(world.subscription(id).await.doubt.is_some());
+    world.live_until(seoul("2026-11-26T08:00")).await;
+    let facts = |ledger: &maedal::store::Ledger| -> Vec<_> {
+        ledger.charges.iter().map(|c| (c.period, c.status.word(), c.amount.get(), c.credit.get())).collect()
+    };
+    let ledger = world.ledger(id).await;
+    let brought = (1, "imported", 9_900, 0);
+    assert_eq!(facts(&ledger), [brought, (2, "declined", 4_900, 5_000), (3, "paid", 4_900, 5_000)]);
+    world.live_until(seoul("2026-11-28T08:00")).await;
+    let ledger = world.ledger(id).await;
+    let (third, fourth, fifth) = ((3, "paid", 4_900, 5_000), (4, "paid", 9_900, 0), (5, "paid", 9_900, 0));
+    assert_eq!(facts(&ledger), [brought, (2, "paid", 4_900, 0), third, fourth, fifth]);
+    assert!(ledger.charges.iter().all(|charge| !charge.duplicate && charge.refund.is_none()));
+    // Every won: what I'mport took stands here, and of the credit as much is used as there was.
+    let at_iamport: u64 = {
+        let iamport = world.stack.iamport();
+        iamport.books().payments().iter().filter(|p| p.was_charged()).map(|p| p.balance()).sum()
+    };
+    assert_eq!(ledger.standing().get(), at_iamport);
+    assert_eq!(ledger.charges.iter().map(|charge| charge.credit.get()).sum::<u64>(), 5_000);
+    let s = world.subscription(id).await;
+    assert_eq!((s.credit.get(), s.status), (0, Status::Active));
+    world.reconciled(&[id]).await;
 }

@@ -42,7 +42,7 @@ fn months(snapshot: &Snapshot) -> BTreeMap<Date, Month> {
                 month.refunded += u64::from(charge.refunded > Won::ZERO);
             }
             ChargeStatus::Declined { .. } => month.declined += 1,
-            ChargeStatus::Credited => (),
+            ChargeStatus::Credited | ChargeStatus::Imported => (),
         }
     }
     if let (Some((&first, _)), Some((&last, _))) = (months.first_key_value(), months.last_key_value()) {

@@ -163,6 +163,7 @@ impl Words {
             ChargeStatus::Paid(_) => self.paid,
             ChargeStatus::Declined { .. } => self.declined,
             ChargeStatus::Credited => self.credited,
+            ChargeStatus::Imported => self.elsewhere,
         }
     }
 }

@@ -58,6 +58,10 @@ impl Billing {
     ) -> Result<Recorded, StoreError> {
         let Purpose::Charge { period, attempt } = name.purpose else { return Ok(Recorded::Unknown) };
         if let Some(charge) = known.iter().find(|c| is_of(c, paid)) {
+            // Half of a transaction, in a restored table: else the period would be charged for and let go of again, for ever.
+            if charge.is_settled() && charge.period > seen.paid_through && !seen.is_over() {
+                self.catch_up(seen, charge, None).await?;
+            }
             self.record_refunds(charge, paid).await?;
             return Ok(Recorded::Known(Box::new(charge.clone())));
         }

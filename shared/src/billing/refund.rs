@@ -91,12 +91,16 @@ impl Billing {
     pub(super) async fn record_refunds(&self, charge: &Charge, shown: &IamportPayment) -> Result<(), StoreError> {
         let mut charge = charge.clone();
         for _ in 0..TRIES {
-            if shown.cancel_amount() <= charge.refunded {
+            if shown.cancel_amount() < charge.refunded || shown.cancel_amount() == Won::ZERO {
                 return Ok(());
             }
             let Some(payment) = charge.payment().cloned() else { return Ok(()) };
             let known = self.store.refunds_of(charge.subscription, &payment.imp_uid).await?;
             let refunds = new_refunds(&charge, &payment.imp_uid, shown, &known);
+            // As much here as there, by the charge and by its refunds: a restored table may hold half of that.
+            if shown.cancel_amount() == charge.refunded && refunds.is_empty() {
+                return Ok(());
+            }
             let mut is = charge.clone();
             is.refunded = shown.cancel_amount();
             is.refund = still_open(&charge, is.refunded);

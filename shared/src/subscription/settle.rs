@@ -327,7 +327,7 @@ impl Subscription {
         intent.window.or(then.map(|method| method.window)).unwrap_or_default()
     }
 
-    fn is_over(&self) -> bool {
+    pub(crate) fn is_over(&self) -> bool {
         self.standing().is_over()
     }
 

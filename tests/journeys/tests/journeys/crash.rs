@@ -14,7 +14,8 @@ use maedal::aws::http_client;
 use maedal::billing::{Billing, Span};
 use maedal::clock::{Clock, TestClock};
 use maedal::iamport::{Https, Sending, Transport};
-use maedal::subscription::{MerchantUid, Status, SubscriptionId};
+use maedal::store::{Entry, Key};
+use maedal::subscription::{Charge, MerchantUid, Status, SubscriptionId, Won};
 use sandbox::buyer::Button;
 use simulator::{Call, Fault, Rule};
 
@@ -257,6 +258,60 @@ async fn a_settlement_that_a_restore_has_torn_is_mended() {
         assert_eq!((s.status, s.paid_through, s.in_flight), (Status::Active, 2, None), "declined: {decline}");
         world.reconciled(&[id]).await;
     }
+}
+
+/// As above, of a payment that was shown late: each look finds it in the ledger.
+#[tokio::test]
+async fn late_truth_that_a_restore_has_torn_is_mended() {
+    let world = World::new().await;
+    let id = world.subscribed("coffee").await;
+    world.fault(Rule::always(Fault::WebhookLost).on(Call::Webhook));
+    world.fault(Rule::once(Call::Again, Fault::LatePaid(SignedDuration::from_hours(3))));
+    world.live_until(seoul("2026-12-23T12:00")).await;
+    assert_eq!(world.outcomes(id).await, ["paid", "declined"]);
+    let mut before = world.subscription(id).await;
+    world.live_until(seoul("2026-12-27T12:00")).await;
+    assert_eq!(world.outcomes(id).await, ["paid", "paid"]);
+    before.version = world.subscription(id).await.version;
+    let billing = &world.stack.billing;
+    billing.store.put(&mut before, world.stack.clock.now(), &billing.policy).await.unwrap();
+    world.live_until(seoul("2026-12-29T12:00")).await;
+    let s = world.subscription(id).await;
+    assert_eq!((s.status, s.paid_through, s.in_flight, world.payments()), (Status::Active, 2, None, 2));
+    world.reconciled(&[id]).await;
+}
+
+/// The charge says that it went back, and the refund isn't in the ledger; and the other way round.
+#[tokio::test]
+async fn a_refund_that_a_restore_has_torn_is_mended() {
+    let world = World::new().await;
+    let id = world.subscribed("coffee").await;
+    world.fault(Rule::always(Fault::WebhookLost).on(Call::Webhook));
+    let name = world.ledger(id).await.charges[0].merchant_uid;
+    let path = format!("/v1/subscriptions/{id}/charges/1-1/refund");
+    let body = serde_json::json!({ "amount": 3_000, "reason": "asked" });
+    assert_eq!(world.call(http::Method::POST, &path, &body, None).await.status, 202);
+    world.after(SignedDuration::from_mins(2)).await;
+    let whole = world.ledger(id).await;
+    assert_eq!((whole.charges[0].refunded.get(), whole.refunds.len()), (3_000, 1));
+    let billing = &world.stack.billing;
+    let shown = billing.iamport.payments_of(name).await.unwrap().remove(0);
+
+    let refund = &whole.refunds[0];
+    let key = Key::refund(id, refund.imp_uid.as_str(), &refund.cancellation_id);
+    let key = serde_json::json!({ "pk": { "S": key.pk }, "sk": { "S": key.sk } });
+    let request = serde_json::json!({ "TableName": sandbox::stack::TABLE, "Key": key });
+    world.stack.database().delete_item(serde_json::from_value(request).unwrap()).unwrap();
+    assert_eq!(world.ledger(id).await.refunds.len(), 0);
+    billing.record(name, &shown).await.unwrap();
+    assert_eq!(world.ledger(id).await.refunds, whole.refunds);
+
+    let was = world.ledger(id).await.charges.remove(0);
+    let is = Charge { refunded: Won::ZERO, ..was.clone() };
+    billing.store.write(&[Entry::Changed { was, is }]).await.unwrap();
+    billing.record(name, &shown).await.unwrap();
+    let mended = world.ledger(id).await;
+    assert_eq!((mended.charges[0].refunded.get(), mended.refunds), (3_000, whole.refunds));
 }
 
 /// The other half: the subscription has advanced, and the charge isn't in the ledger.

@@ -193,6 +193,9 @@ impl Billing {
     }
 
     /// Writes what is proven, once: where somebody else has settled the attempt meanwhile, there is nothing left to do.
+    ///
+    /// A payment is one, whoever has asked for it. That nothing was paid is true of the claim that was looked at, and of no
+    /// later one: where somebody has claimed the attempt since `seen` was read, it stays in flight.
     pub(super) async fn settle(
         &self,
         mut seen: Subscription,
@@ -200,10 +203,19 @@ impl Billing {
         proof: Proof,
     ) -> Result<Charged, StoreError> {
         let meant = seen.in_flight.clone().filter(|intent| intent.merchant_uid == name);
+        let claim = seen.claimed_at;
         for _ in 0..TRIES {
             let now = self.now();
             let mut next = seen.clone();
             let ours = seen.in_flight.as_ref().is_some_and(|intent| intent.merchant_uid == name);
+            let proven = match &proof {
+                Proof::Paid(_) => true,
+                Proof::Declined { .. } => seen.claimed_at == claim,
+            };
+            if ours && !proven {
+                info!(merchant_uid = %name, outcome = "claimed since", "somebody else has sent it again");
+                return Ok(Charged::InDoubt(Box::new(seen)));
+            }
             let Some(charge) = ours.then(|| next.settle(proof.clone(), now, &self.policy)).flatten() else {
                 info!(merchant_uid = %name, outcome = "settled already", "somebody else was faster");
                 return self.settled_elsewhere(seen, name, meant.as_ref(), proof).await;

@@ -10,7 +10,8 @@ use tracing::{info, warn};
 
 use super::command::CommandError;
 use super::refund::MOST_TRIES;
-use super::verify::{Evidence, weigh};
+use super::resolve::SETTLE_DELAY;
+use super::verify::{Evidence, passed, weigh};
 use super::{Billing, TRIES};
 use crate::iamport::{CallError, IamportPayment};
 use crate::store::{Commanded, Entry, StoreError};
@@ -106,7 +107,9 @@ impl Billing {
         };
         match asked {
             Ok(true) => (),
-            Ok(false) => return self.repair_later(seen, "a payment is neither paid nor failed").await,
+            Ok(false) => {
+                return self.repair_later(seen, "a payment is neither paid nor failed, or not shown yet").await;
+            }
             Err(error) => return self.repair_later(seen, &error.to_string()).await,
         }
         let changed = draft.charges.into_iter().filter(|(was, is)| was != is);
@@ -136,6 +139,11 @@ impl Billing {
     ) -> Result<bool, CallError> {
         let mut done = HashSet::new();
         if let Some(intent) = draft.subscription.in_flight.clone() {
+            // A person may be called for something else at any time: what was just sent may be paid still, or once more.
+            let claimed_at = draft.subscription.claimed_at.unwrap_or(draft.subscription.created_at);
+            if !passed(claimed_at, SETTLE_DELAY, now) {
+                return Ok(false);
+            }
             let mut payments = self.iamport.payments_of(intent.merchant_uid).await?;
             payments.sort_by_key(IamportPayment::paid_at);
             done.extend(payments.iter().map(|payment| payment.imp_uid.clone()));

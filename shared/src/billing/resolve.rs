@@ -57,7 +57,7 @@ impl Billing {
                 match self.store.put(&mut seen, now, &self.policy).await {
                     Ok(()) => (),
                     Err(StoreError::Conflict { .. }) => match self.store.subscription(seen.id).await? {
-                        Some(current) if current.in_flight.as_ref() == Some(intent) => {
+                        Some(current) if is_same_claim(&current, &seen) => {
                             seen = current;
                             continue;
                         }
@@ -81,9 +81,8 @@ impl Billing {
                 Err(Taken::Store(error)) => return Err(error),
                 Err(Taken::Found(None)) => return Ok(Charged::NotClaimed(None)),
                 Err(Taken::Found(Some(current))) => {
-                    let same = current.in_flight.as_ref().is_some_and(|i| i.merchant_uid == intent.merchant_uid);
                     // Somebody else has sent it, or settled it.
-                    if !same || current.sends != seen.sends || current.status == Status::NeedsReview {
+                    if !is_same_claim(&current, &seen) || current.status == Status::NeedsReview {
                         return Ok(Charged::NotClaimed(Some(current)));
                     }
                     seen = *current;
@@ -92,4 +91,11 @@ impl Billing {
         }
         Err(StoreError::Conflict { task: "send a charge again" })
     }
+}
+
+/// Whether nobody has claimed or settled the attempt since `seen` was read: what was looked up since then is true of this claim,
+/// and of no later one, not even one of the same name (an attempt that is let go leaves its name to the next).
+fn is_same_claim(current: &Subscription, seen: &Subscription) -> bool {
+    let claim = |s: &Subscription| (s.in_flight.as_ref().map(|intent| intent.merchant_uid), s.claimed_at, s.sends);
+    claim(current) == claim(seen)
 }

@@ -17,7 +17,9 @@ use maedal::iamport::{Https, Sending, Transport};
 use maedal::store::{Entry, Key};
 use maedal::subscription::{Charge, MerchantUid, Status, SubscriptionId, Won};
 use sandbox::buyer::Button;
+use serde_json::json;
 use simulator::{Call, Fault, Rule};
+use tokio::sync::Notify;
 
 const BLOWS: [Blow; 5] = [Blow::DieBefore, Blow::DieAfter, Blow::LoseAnswer, Blow::Throttle, Blow::Conflict];
 
@@ -190,6 +192,64 @@ async fn a_charge_whose_token_took_longer_than_half_a_minute_is_not_sent() {
         ends_well(&world, id, &["paid", "paid"], "held up").await;
         assert_eq!(world.payments(), 2);
     }
+}
+
+/// A look-up's answer is held back until the test lets it go.
+#[derive(Debug)]
+struct HeldLookups {
+    inner: Https,
+    held: Arc<(Notify, Notify)>,
+}
+
+impl Transport for HeldLookups {
+    fn send(&self, request: http::Request<Bytes>, timeout: Duration) -> Sending<'_> {
+        let lookup = request.uri().path().starts_with("/payments/findAll");
+        Box::pin(async move {
+            let answer = self.inner.send(request, timeout).await;
+            if lookup {
+                let (answered, let_go) = &*self.held;
+                answered.notify_one();
+                let_go.notified().await;
+            }
+            answer
+        })
+    }
+}
+
+/// Two workers find no trace of an attempt. One sends it again; the other hears of it only when the period is over, and must not
+/// take what it has seen for the end of what was sent since.
+#[tokio::test]
+async fn what_was_looked_up_before_the_latest_claim_declines_nothing() {
+    let world = World::new().await;
+    world.put_plan("daily", json!({ "name": "Daily", "amount": 900, "interval": { "unit": "day", "count": 1 } })).await;
+    world.stack.clock.set(seoul("2026-12-01T10:00"));
+    let id = world.subscribed("daily").await;
+    world.fault(Rule::always(Fault::WebhookLost).on(Call::Webhook));
+    world.fault(Rule::once(Call::Again, Fault::CutBeforeEffect));
+    // A quarter of an hour before the period is over.
+    world.stack.clock.set(seoul("2026-12-03T09:45"));
+    let due = world.due(id).await;
+    world.stack.billing.work(&due).await.unwrap();
+    world.stack.clock.set(seoul("2026-12-03T09:59"));
+    assert_eq!(world.subscription(id).await.in_flight.unwrap().period, 2);
+
+    let held = Arc::new((Notify::new(), Notify::new()));
+    let other = world.worker_over(http_client(), HeldLookups { inner: Https::new(), held: held.clone() });
+    let due = world.due(id).await;
+    let meanwhile = async {
+        held.0.notified().await;
+        world.fault(Rule::once(Call::Again, Fault::CutThenEffect(SignedDuration::from_mins(4))));
+        world.stack.billing.work(&due).await.unwrap();
+        world.stack.clock.set(seoul("2026-12-03T10:00:01"));
+        held.1.notify_one();
+    };
+    let (worked, ()) = tokio::join!(other.work(&due), meanwhile);
+    worked.unwrap();
+    let s = world.subscription(id).await;
+    assert_eq!((s.sends, s.in_flight.map(|intent| intent.period)), (2, Some(2)), "it is still under way");
+    world.live_until(seoul("2026-12-03T11:00")).await;
+    assert_eq!(world.outcomes(id).await[..2], ["paid", "paid"]);
+    world.reconciled(&[id]).await;
 }
 
 /// A worker that dies after its claim leaves an attempt that another one sends, once its lease and the settle delay are over.

@@ -401,3 +401,30 @@ async fn a_review_ends_where_what_it_waited_for_is_done() {
     assert!(world.subscription(left).await.payment_method.unwrap().deleted);
     world.reconciled(&[refunded, left]).await;
 }
+
+/// A person is called for something else while an attempt is under way: what I'mport doesn't show yet isn't declined.
+#[tokio::test]
+async fn a_decision_about_an_attempt_waits_until_im_port_would_show_it() {
+    let world = World::new().await;
+    let id = world.subscribed("coffee").await;
+    world.fault(Rule::always(Fault::WebhookLost).on(Call::Webhook));
+    world.live_until(seoul("2026-12-23T09:59")).await;
+    // The books differ in a refund, which is found while the renewal is under way: I'mport gets to it at 10:05.
+    let was = world.ledger(id).await.charges.remove(0);
+    let is = Charge { refunded: Won::new(3_000), ..was.clone() };
+    world.stack.billing.store.write(&[Entry::Changed { was, is }]).await.unwrap();
+    world.fault(Rule::once(Call::Again, Fault::CutThenEffect(SignedDuration::from_mins(5))));
+    world.at(seoul("2026-12-23T10:00")).await;
+    assert!(world.subscription(id).await.in_flight.is_some());
+    world.stack.clock.set(seoul("2026-12-23T10:00:20"));
+    assert_eq!(found(&world).await, 1);
+    assert_eq!(world.subscription(id).await.status, Status::NeedsReview);
+
+    assert_eq!(decide(&world, id, "accept").await.status, 202);
+    assert_eq!(world.stack.clock.now(), seoul("2026-12-23T10:04:20"));
+    assert!(world.subscription(id).await.in_flight.is_some(), "nobody knows yet");
+    world.command(id, "retry", json!({})).await;
+    world.live_until(seoul("2026-12-23T10:20")).await;
+    assert_eq!(world.outcomes(id).await, ["paid", "paid"]);
+    assert_eq!((world.payments(), world.subscription(id).await.status), (2, Status::Active));
+}

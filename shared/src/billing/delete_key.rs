@@ -1,5 +1,5 @@
 //! Deleting a billing key at I'mport. Deleting twice is as good as once, so an outcome in doubt is looked up and, where the
-//! key is there still, asked for again.
+//! key is there still, asked for again. "Deleted" is only what the key's own look-up shows.
 //!
 //! *Crash before the call*: it is due. *Crash after*: it is due, too; the second time I'mport knows no key, and that is
 //! written. Until it is, nothing is charged with the key.
@@ -34,12 +34,9 @@ impl Billing {
             Err(error) => return Ok(self.delete_later(seen, Some(&error))),
         };
         let asked = self.iamport.delete_billing_key(&seen.customer_uid, "not wanted any more").await;
-        let gone = match &asked {
-            Ok(Some(_)) => true,
-            // Refused: because there is none, or for another reason. Asking for the key itself tells.
-            Ok(None) | Err(_) => matches!(self.iamport.billing_key(&seen.customer_uid).await, Ok(None)),
-        };
-        if gone {
+        // Whatever the answer was: what the key's own look-up shows is so.
+        let shown = self.iamport.billing_key(&seen.customer_uid).await;
+        if matches!(shown, Ok(None)) {
             info!(subscription = %seen.id, outcome = "deleted", "billing key deleted");
             seen.key_deleted();
             seen.end_review_of(ReviewCause::KeyDeletion);
@@ -48,7 +45,7 @@ impl Billing {
             }
             return Ok(Deleted::Gone);
         }
-        Ok(self.delete_later(seen, asked.err().as_ref()))
+        Ok(self.delete_later(seen, asked.err().or(shown.err()).as_ref()))
     }
 
     fn delete_later(&self, seen: &mut Subscription, error: Option<&CallError>) -> Deleted {

@@ -210,11 +210,15 @@ impl Draft {
         if let Some(doubt) = &mut self.subscription.doubt {
             (doubt.since, doubt.next_look) = (now, now);
         }
-        if let Some(deletion) = &mut self.subscription.key_deletion {
-            (deletion.tries, deletion.due_at) = (0, now);
-        }
+        self.delete_key_anew(now);
         for refund in self.charges.iter_mut().filter_map(|(_, is)| is.refund.as_mut()) {
             (refund.tries, refund.due_at) = (0, now);
+        }
+    }
+
+    fn delete_key_anew(&mut self, now: Timestamp) {
+        if let Some(deletion) = &mut self.subscription.key_deletion {
+            (deletion.tries, deletion.due_at) = (0, now);
         }
     }
 
@@ -301,7 +305,8 @@ impl Draft {
         }
     }
 
-    /// What never worked is asked for no more, or anew.
+    /// What never worked is asked for no more, or anew. The deletion of a key goes on: it is the buyer's, and no operator's
+    /// decision lets the key be charged.
     fn end_refunds(&mut self, action: RepairAction, now: Timestamp) {
         let anew = action == RepairAction::Refund;
         for (_, is) in &mut self.charges {
@@ -312,7 +317,7 @@ impl Draft {
                 }
             }
         }
-        self.subscription.key_deletion = None;
+        self.delete_key_anew(now);
     }
 }
 

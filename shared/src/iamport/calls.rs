@@ -26,6 +26,8 @@ pub const LISTED: usize = 500;
 /// A page of `findAll`. One name has one payment, rarely a few.
 const PAGE: usize = 100;
 const MOST_PAGES: usize = 10;
+/// What I'mport says of a `customer_uid` that no billing key is kept under.
+const NO_KEY: &str = "등록된 정보를 찾을 수 없습니다";
 
 /// `POST /subscribe/payments/again`: charge a billing key.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -165,12 +167,14 @@ impl Iamport {
         self.post("/payments/cancel", cancel, Timestamp::MAX).await
     }
 
-    /// A billing key; `None` where there is none. I'mport says so with a 404 or with code 1 (seen in client tests).
+    /// A billing key; `None` where there is none. I'mport says so with a 404 or, as client tests have seen, in words of a refusal:
+    /// `요청하신 customer_uid(xxx)로 등록된 정보를 찾을 수 없습니다.` A refusal in other words says nothing of the key.
     pub async fn billing_key(&self, customer_uid: &CustomerUid) -> Result<Option<BillingKey>, CallError> {
         let path = format!("/subscribe/customers/{}", encode(customer_uid.as_str()));
         Ok(match self.get(&path).await? {
             Answer::Done(key) => Some(key),
-            Answer::Refused { code: 1, .. } | Answer::NotFound { .. } => None,
+            Answer::NotFound { .. } => None,
+            Answer::Refused { message, .. } if message.contains(NO_KEY) => None,
             Answer::Refused { code, .. } => {
                 return Err(CallError::Nonsense(format!("a lookup was refused with code {code}")));
             }

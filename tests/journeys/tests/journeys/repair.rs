@@ -428,3 +428,52 @@ async fn a_decision_about_an_attempt_waits_until_im_port_would_show_it() {
     assert_eq!(world.outcomes(id).await, ["paid", "paid"]);
     assert_eq!((world.payments(), world.subscription(id).await.status), (2, Status::Active));
 }
+
+/// The deletion of a billing key was accepted and is under way; an operator settles another difference meanwhile.
+#[tokio::test]
+async fn a_repair_of_something_else_keeps_the_deletion_of_a_key() {
+    for action in ["accept", "refund", "write_off", "retry"] {
+        let world = World::new().await;
+        let id = world.subscribed("coffee").await;
+        world.fault(Rule::always(Fault::WebhookLost).on(Call::Webhook));
+        let refusal = Fault::Refuse { code: -1, message: "잠시 후 다시".into() };
+        world.fault(Rule::always(refusal).on(Call::Customer));
+        assert_eq!(world.delete_key(id).await.status, 200);
+        world.after(SignedDuration::from_mins(1)).await;
+        assert_eq!(world.subscription(id).await.key_deletion.unwrap().tries, 1);
+        let was = world.ledger(id).await.charges.remove(0);
+        let is = Charge { refunded: Won::new(3_000), ..was.clone() };
+        world.stack.billing.store.write(&[Entry::Changed { was, is }]).await.unwrap();
+        world.live_until(seoul("2026-11-24T03:00")).await;
+        assert_eq!(world.subscription(id).await.status, Status::NeedsReview);
+        if action == "accept" {
+            world.no_faults();
+        }
+        decide(&world, id, action).await;
+        world.live_until(seoul("2026-11-24T12:00")).await;
+        world.no_faults();
+        world.live_until(seoul("2026-12-24T12:00")).await;
+        let s = world.subscription(id).await;
+        let method = s.payment_method.clone().unwrap();
+        let charged = world.payments();
+        assert!(method.deleted && charged == 1, "{action}: deleted: {}, payments: {charged}", method.deleted);
+    }
+}
+
+/// In the words of a refusal that says nothing of the key.
+#[tokio::test]
+async fn a_refused_look_up_of_a_key_is_no_word_that_it_is_deleted() {
+    let world = World::new().await;
+    let id = world.subscribed("coffee").await;
+    let refusal =
+        Fault::Refuse { code: 1, message: "비인증결제모듈 사용정보를 찾을 수 없습니다.".into() };
+    world.fault(Rule::always(refusal).on(Call::Customer));
+    assert_eq!(world.delete_key(id).await.status, 200);
+    world.after(SignedDuration::from_mins(1)).await;
+    assert!(!world.subscription(id).await.payment_method.unwrap().deleted);
+    assert!(world.stack.iamport().books().key(&id.to_string()).is_some());
+    world.no_faults();
+    world.after(SignedDuration::from_mins(10)).await;
+    assert!(world.subscription(id).await.payment_method.unwrap().deleted);
+    assert!(world.stack.iamport().books().key(&id.to_string()).is_none());
+}

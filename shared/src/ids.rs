@@ -8,6 +8,8 @@ use rand::rngs::{StdRng, SysRng};
 use rand::{Rng, SeedableRng, TryRng};
 use ulid::Ulid;
 
+use crate::subscription::NameKey;
+
 /// Makes ULIDs. A ULID is also the capability to open a checkout session, so the 80 random bits come from a
 /// cryptographic generator; a seeded one makes a test's history repeatable.
 pub struct Ids(Mutex<StdRng>);
@@ -31,9 +33,17 @@ impl Ids {
 
     /// A new id, made at `now`.
     pub fn next(&self, now: Timestamp) -> Ulid {
+        Ulid::from_parts(u64::try_from(now.as_millisecond()).unwrap_or(0), self.bits())
+    }
+
+    /// A key for the names of a new subscription.
+    pub fn name_key(&self) -> NameKey {
+        NameKey::new(self.bits())
+    }
+
+    fn bits(&self) -> u128 {
         let mut rng = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let random = (u128::from(rng.next_u64()) << 64) | u128::from(rng.next_u64());
-        Ulid::from_parts(u64::try_from(now.as_millisecond()).unwrap_or(0), random)
+        (u128::from(rng.next_u64()) << 64) | u128::from(rng.next_u64())
     }
 }
 

@@ -58,7 +58,7 @@ impl Hint {
 mod tests {
     use super::*;
 
-    const WINDOW: &str = "01KB3Q0QZ8W3V5T7Y9A1C3E5G7K00001";
+    const WINDOW: &str = "01KB3Q0QZ8W3V5T7Y9A1C3E5G7K000017G3ZX";
 
     fn read(query: &str) -> Result<Hint, Problem> {
         Hint::read(&query.replace("WINDOW", WINDOW))
@@ -97,7 +97,10 @@ mod tests {
             Err(Problem::Unreadable("imp_uid"))
         );
         assert_eq!(read("merchant_uid=order_1"), Err(Problem::UnknownSession));
-        assert_eq!(read("merchant_uid=01KB3Q0QZ8W3V5T7Y9A1C3E5G7C00001001"), Err(Problem::UnknownSession));
+        for name in ["C00001001", "C000010017G3ZX", "K000017G3Z", "K000017G3ZXX"] {
+            let query = format!("merchant_uid=01KB3Q0QZ8W3V5T7Y9A1C3E5G7{name}");
+            assert_eq!(read(&query), Err(Problem::UnknownSession), "{name}");
+        }
         assert_eq!(read(&format!("merchant_uid=WINDOW&error_msg={}", "x".repeat(10_240))), Err(Problem::TooLong));
     }
 }

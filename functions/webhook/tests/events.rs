@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use maedal::queue::Message;
 use maedal::store::Guard;
-use maedal::subscription::{MerchantUid, SubscriptionId};
+use maedal::subscription::SubscriptionId;
 use stack::{Error, Sent, text};
 use webhook::{App, Recent, handle};
 
@@ -21,7 +21,7 @@ async fn app(charged: bool) -> Result<(App, Arc<Sent>), Error> {
     if charged {
         let seen = stack::confirm(&billing, id).await?;
         let intent = seen.next_charge(billing.clock.now(), &billing.policy).ok_or("a charge that is due")?;
-        assert_eq!(intent.merchant_uid, MerchantUid::charge(id, 1, 1));
+        assert_eq!(intent.merchant_uid, seen.charge_name(1, 1));
         billing.charge(id, &Guard::Seen(seen.version, Box::new(intent))).await?;
     }
     let sent = Arc::new(Sent::default());

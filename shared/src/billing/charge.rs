@@ -21,7 +21,7 @@
 use jiff::{SignedDuration, Timestamp};
 use tracing::{info, warn};
 
-use super::verify::{Evidence, Meant, fail_reason, weigh};
+use super::verify::{Evidence, Meant, fail_reason, weigh, weigh_ours};
 use super::{Billing, TRIES};
 use crate::iamport::{Again, Answer, CallError, IamportPayment, PaymentStatus};
 use crate::store::{Entry, Guard, Settled, StoreError, Taken};
@@ -82,7 +82,7 @@ impl Billing {
     /// Sends the attempt that was just claimed.
     pub(super) async fn send(&self, claimed: Subscription) -> Result<Charged, StoreError> {
         let Some(intent) = claimed.in_flight.clone() else { return Ok(Charged::NotClaimed(Some(Box::new(claimed)))) };
-        match self.late_payment(claimed.id, intent.period, intent.attempt - 1).await {
+        match self.late_payment(&claimed, intent.period, intent.attempt - 1).await {
             Ok(Earlier::Unpaid) => (),
             Ok(Earlier::Paid(name, paid)) => return Box::pin(self.settle_by_earlier(claimed, name, &paid)).await,
             // Else the buyer would have paid twice, for as long as that takes.
@@ -124,6 +124,9 @@ impl Billing {
         if payment.merchant_uid != intent.merchant_uid.to_string() {
             return self.doubt(claimed, false, None, "the answer is about another merchant_uid").await;
         }
+        if !Meant::by(intent, &claimed).is_by_our_key(payment) {
+            return self.doubt(claimed, false, None, "the answer is about somebody else's payment").await;
+        }
         match payment.status {
             PaymentStatus::Paid => self.settle_paid(claimed, intent, payment).await,
             PaymentStatus::Failed => {
@@ -144,7 +147,8 @@ impl Billing {
         message: String,
     ) -> Result<Charged, StoreError> {
         let message: String = message.chars().take(200).collect();
-        match self.iamport.payments_of(intent.merchant_uid).await.map(weigh) {
+        let payments = self.iamport.payments_of(intent.merchant_uid).await;
+        match payments.map(|payments| weigh_ours(payments, &Meant::by(intent, &claimed)).evidence) {
             Ok(Evidence::Paid(first, others)) => self.settle_all_paid(claimed, intent, &first, &others).await,
             Ok(Evidence::Failed { count, .. }) if count >= claimed.sends => {
                 self.settle(claimed, intent.merchant_uid, Proof::Declined { reason: message, imp_uid: None }).await
@@ -184,9 +188,7 @@ impl Billing {
         intent: &Intent,
         payment: &IamportPayment,
     ) -> Result<Charged, StoreError> {
-        let meant =
-            Meant { merchant_uid: intent.merchant_uid, amount: intent.amount, customer_uid: &claimed.customer_uid };
-        match meant.verify(payment) {
+        match Meant::by(intent, &claimed).verify(payment) {
             Ok(payment) => self.settle(claimed, intent.merchant_uid, Proof::Paid(payment)).await,
             Err(difference) => self.review(claimed, difference).await,
         }
@@ -210,7 +212,7 @@ impl Billing {
             let ours = seen.in_flight.as_ref().is_some_and(|intent| intent.merchant_uid == name);
             let proven = match &proof {
                 Proof::Paid(_) => true,
-                Proof::Declined { .. } => seen.claimed_at == claim,
+                Proof::Declined { .. } | Proof::Void { .. } => seen.claimed_at == claim,
             };
             if ours && !proven {
                 info!(merchant_uid = %name, outcome = "claimed since", "somebody else has sent it again");
@@ -234,6 +236,10 @@ impl Billing {
                         Proof::Declined { reason, imp_uid } => {
                             let imp_uid = imp_uid.as_ref().map(ImpUid::as_str);
                             info!(%customer_uid, merchant_uid = %name, imp_uid, attempt, outcome = "declined", reason, status, duration_ms, "charge settled");
+                            Charged::Declined(next)
+                        }
+                        Proof::Void { reason } => {
+                            warn!(%customer_uid, merchant_uid = %name, attempt, outcome = "void", reason, status, duration_ms, "charge settled");
                             Charged::Declined(next)
                         }
                     });
@@ -293,7 +299,7 @@ impl Billing {
         proof: Proof,
     ) -> Result<Charged, StoreError> {
         match proof {
-            Proof::Declined { .. } => Ok(Charged::Declined(Box::new(seen))),
+            Proof::Declined { .. } | Proof::Void { .. } => Ok(Charged::Declined(Box::new(seen))),
             Proof::Paid(payment) => {
                 let amount = meant.map_or(seen.plan.terms.amount, |intent| intent.amount);
                 let (credit, carried) = meant.map_or((Won::ZERO, Won::ZERO), |intent| (intent.credit, intent.carried));
@@ -304,20 +310,31 @@ impl Billing {
         }
     }
 
-    /// Late truth, asked for: whether one of the first `attempts` at `period`, recorded as declined, was paid after all.
+    /// Late truth, asked for: whether one of the first `attempts` at `period`, recorded as declined, was paid after all: by
+    /// our key. What strangers have paid under their names is no news to this attempt.
     pub(super) async fn late_payment(
         &self,
-        id: SubscriptionId,
+        seen: &Subscription,
         period: u32,
         attempts: u32,
     ) -> Result<Earlier, CallError> {
         let mut earlier = Earlier::Unpaid;
         for attempt in (1..=attempts).rev() {
-            let name = MerchantUid::charge(id, period, attempt);
-            let Evidence::Paid(first, others) = weigh(self.iamport.payments_of(name).await?) else { continue };
+            let name = seen.charge_name(period, attempt);
+            let mut payments = self.iamport.payments_of(name).await?;
+            // A payment that names no key is told by the amount that was asked for then; where that isn't known, it counts.
+            let asked = match payments.iter().any(IamportPayment::names_no_key) {
+                true => self.store.charges_of(seen.id, period).await.unwrap_or_default(),
+                false => Vec::new(),
+            };
+            let asked = asked.iter().find(|charge| charge.attempt == attempt).map(|charge| charge.amount);
+            let amount = asked.unwrap_or(seen.plan.terms.amount);
+            let meant = Meant { merchant_uid: name, amount, customer_uid: &seen.customer_uid };
+            payments.retain(|payment| meant.is_by_our_key(payment) || asked.is_none() && payment.names_no_key());
+            let Evidence::Paid(first, others) = weigh(payments) else { continue };
             for paid in std::iter::once(*first).chain(others) {
                 // Of a payment that wasn't what was meant, an operator may have decided.
-                match self.decided(id, &paid.imp_uid).await.unwrap_or(None) {
+                match self.decided(seen.id, &paid.imp_uid).await.unwrap_or(None) {
                     None => return Ok(Earlier::Paid(name, Box::new(paid))),
                     Some(RepairAction::Refund) if paid.stands() => earlier = Earlier::GoesBack,
                     Some(

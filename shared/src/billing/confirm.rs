@@ -52,6 +52,11 @@ impl Billing {
     /// Confirms the billing key that the window `name` issued as payment `imp_uid`, and does what follows at once.
     pub async fn confirm(&self, name: MerchantUid, imp_uid: &ImpUid) -> Result<Confirmation, StoreError> {
         let Purpose::Window { .. } = name.purpose else { return Ok(Confirmation::Refused(Refusal::UnknownSession)) };
+        // A name that we haven't made is asked about nowhere.
+        let session = self.store.session(name.subscription, self.now()).await?;
+        if !session.is_some_and(|session| session.is_its_name(name)) {
+            return Ok(Confirmation::Refused(Refusal::UnknownSession));
+        }
         match self.iamport.payment(imp_uid).await {
             Ok(Some(payment)) => match self.record_billing_key(name, &payment).await? {
                 Confirmation::Confirmed(subscription) => {
@@ -167,9 +172,11 @@ impl Billing {
     ) -> Result<Option<(MerchantUid, IamportPayment)>, CallError> {
         let known = seen.payment_method.as_ref().map_or(0, |method| method.window);
         for number in (known + 1..=seen.windows).rev() {
-            let name = MerchantUid::window(seen.id, number);
-            let issued =
-                self.iamport.payments_of(name).await?.into_iter().find(|payment| payment.status == PaymentStatus::Paid);
+            let name = seen.window_name(number);
+            let issued = self.iamport.payments_of(name).await?.into_iter().find(|payment| {
+                payment.status == PaymentStatus::Paid
+                    && payment.customer_uid.as_deref() == Some(seen.customer_uid.as_str())
+            });
             if let Some(payment) = issued {
                 return Ok(Some((name, payment)));
             }

@@ -4,7 +4,7 @@
 use tracing::{info, warn};
 
 use super::confirm::Confirmation;
-use super::verify::{Evidence, weigh};
+use super::verify::{Evidence, Meant, Weighed, weigh_ours};
 use super::{Billing, Recorded};
 use crate::iamport::{CallError, IamportPayment, PaymentStatus};
 use crate::queue::Hint;
@@ -51,6 +51,9 @@ impl Billing {
             return Ok(Heard::NotOurs);
         }
         let Some(subscription) = self.store.subscription(name.subscription).await? else { return Ok(Heard::NotOurs) };
+        if !subscription.is_its_name(name) {
+            return Ok(Heard::NotOurs);
+        }
         let heard = match name.purpose {
             Purpose::Window { number } => self.hear_of_window(&subscription, name, number, &imp_uid).await?,
             Purpose::Charge { period, attempt } => {
@@ -157,11 +160,14 @@ impl Billing {
             return Ok(told(&self.record_seen(subscription, name, &payment).await?, name, &payment));
         }
         // Without doubt, its worker is about to hear the same.
-        if payment.status != PaymentStatus::Failed || subscription.doubt.is_none() {
+        let by_our_key = Meant::by(&intent, &subscription).is_by_our_key(&payment);
+        if payment.status != PaymentStatus::Failed || subscription.doubt.is_none() || !by_our_key {
             return Ok(not_paid(&payment));
         }
         // A failure settles an attempt in doubt, if no other payment of its name says otherwise.
-        match weigh(self.iamport.payments_of(name).await?) {
+        let payments = self.iamport.payments_of(name).await?;
+        let Weighed { evidence, .. } = weigh_ours(payments, &Meant::by(&intent, &subscription));
+        match evidence {
             Evidence::Paid(first, others) => self.settle_all_paid(subscription, &intent, &first, &others).await?,
             Evidence::Failed { count, reason, imp_uid } if count >= subscription.sends => {
                 self.settle(subscription, name, Proof::Declined { reason, imp_uid }).await?
@@ -184,7 +190,8 @@ fn told(recorded: &Recorded, name: MerchantUid, payment: &IamportPayment) -> Hea
     match recorded {
         Recorded::New(_) => Heard::Handled("payment"),
         Recorded::Known(charge) if charge.refunded < payment.cancel_amount() => Heard::Handled("refund"),
-        Recorded::Known(_) | Recorded::Unknown => Heard::Known,
+        Recorded::Stranger { new: true } => Heard::Handled("finding"),
+        Recorded::Known(_) | Recorded::Stranger { new: false } | Recorded::Unknown => Heard::Known,
         Recorded::NeedsReview => {
             warn!(merchant_uid = %name, outcome = "needs_review", "a payment isn't what was meant");
             Heard::Handled("needs_review")

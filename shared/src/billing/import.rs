@@ -302,7 +302,10 @@ impl Billing {
                 continue;
             };
             match row.subscription(SubscriptionId::new(self.ids.next(now)), plan, now) {
-                Ok(subscription) => candidates.push(Candidate { line, row, subscription }),
+                Ok(mut subscription) => {
+                    subscription.name_key = Some(self.ids.name_key());
+                    candidates.push(Candidate { line, row, subscription });
+                }
                 Err(refusal) => outcomes.push(refused(line, customer_uid, refusal)),
             }
         }

@@ -137,8 +137,9 @@ impl Billing {
                 replaces: None,
             };
             let customer_uid = request.customer_uid.clone().unwrap_or_else(|| id.into());
-            let subscription =
+            let mut subscription =
                 Subscription::open(id, request.customer_id.clone(), customer_uid, plan.clone(), checkout, now);
+            subscription.name_key = Some(self.ids.name_key());
             let record = key.map(|key| answer(OPERATION, key, &digest, &session, now));
             match self.store.create(&subscription, &request.buyer, record.as_ref(), &self.policy).await {
                 Ok(Created::New) => return Ok(Opened::New(session)),

@@ -133,7 +133,7 @@ impl Billing {
             user_code: site.user_code.clone(),
             request: WindowRequest {
                 channel: site.channel.clone(),
-                merchant_uid: MerchantUid::window(id, session.windows),
+                merchant_uid: session.window_name(session.windows),
                 name: session.plan.terms.name,
                 amount: WINDOW_AMOUNT,
                 customer_uid: session.customer_uid,

@@ -105,10 +105,12 @@ fn by_some_key(payment: &IamportPayment) -> bool {
 }
 
 /// What came of looking after one difference.
-enum Followed {
+pub(super) enum Followed {
     Agrees,
     Settled,
     Found,
+    /// It reads as a name of ours, and isn't.
+    NotOurs,
 }
 
 impl Billing {
@@ -239,7 +241,11 @@ impl Billing {
                 .remove(payment.imp_uid.as_str())
                 .is_some_and(|ours| Some(ours.amount) == payment.amount() && ours.refunded == payment.cancel_amount());
             if !agrees {
-                total.count(&Box::pin(self.follow(*name, payment)).await?);
+                let followed = Box::pin(self.follow(*name, payment)).await?;
+                total.count(&followed);
+                if matches!(followed, Followed::NotOurs) && by_some_key(payment) {
+                    self.look_at_foreign(std::slice::from_ref(payment), total).await?;
+                }
             }
         }
         total.here += ours.len();
@@ -332,6 +338,9 @@ impl Billing {
             return Ok(Followed::Agrees);
         };
         let subscription = self.store.subscription(name.subscription).await?;
+        if subscription.as_ref().is_some_and(|subscription| !subscription.is_its_name(name)) {
+            return Ok(Followed::NotOurs);
+        }
         match (name.purpose, subscription) {
             (Purpose::Window { number }, Some(subscription)) => {
                 self.follow_window(&subscription, number, name, &imp_uid).await
@@ -412,7 +421,8 @@ impl Billing {
                 let finding = self.finding(name, imp_uid.clone(), FindingKind::Differs, detail, None, payment);
                 Ok(self.find(finding).await?)
             }
-            Recorded::Unknown => Ok(Followed::Agrees),
+            Recorded::Stranger { new: true } => Ok(Followed::Found),
+            Recorded::Stranger { new: false } | Recorded::Unknown => Ok(Followed::Agrees),
         }
     }
 
@@ -442,7 +452,7 @@ impl Billing {
         Ok(self.find(finding).await?)
     }
 
-    fn finding(
+    pub(super) fn finding(
         &self,
         name: MerchantUid,
         imp_uid: ImpUid,
@@ -468,7 +478,7 @@ impl Billing {
 
     /// Hands the subscription to a person, and writes the finding, once. *Crash in between*: the next run finds the same, and
     /// writes it then.
-    async fn find(&self, finding: Finding) -> Result<Followed, StoreError> {
+    pub(super) async fn find(&self, finding: Finding) -> Result<Followed, StoreError> {
         let subscription = match finding.kind.stops_charging() {
             true => self.store.subscription(finding.subscription).await?,
             false => None,
@@ -494,7 +504,7 @@ impl Billing {
 impl Reconciled {
     fn count(&mut self, followed: &Followed) {
         match followed {
-            Followed::Agrees => (),
+            Followed::Agrees | Followed::NotOurs => (),
             Followed::Settled => self.settled += 1,
             Followed::Found => self.found += 1,
         }

@@ -2,12 +2,13 @@
 
 use tracing::{info, warn};
 
+use super::reconcile::Followed;
 use super::verify::Meant;
 use super::{Billing, TRIES};
 use crate::iamport::IamportPayment;
 use crate::store::{Entry, Settled, StoreError};
 use crate::subscription::settle::LatePayment;
-use crate::subscription::{Charge, MerchantUid, Purpose, Subscription, Won};
+use crate::subscription::{Charge, FindingKind, ImpUid, MerchantUid, Purpose, Subscription, Won};
 
 /// What came of recording a payment.
 #[derive(Debug, Clone, PartialEq)]
@@ -18,6 +19,11 @@ pub enum Recorded {
     Known(Box<Charge>),
     /// It isn't what was meant: a person must look.
     NeedsReview,
+    /// Somebody else has paid, another way than by the billing key. It is a finding, and nothing follows from it.
+    Stranger {
+        /// It is one since now.
+        new: bool,
+    },
     /// No subscription of ours has such a name.
     Unknown,
 }
@@ -40,6 +46,9 @@ impl Billing {
     ) -> Result<Recorded, StoreError> {
         let Purpose::Charge { period, .. } = name.purpose else { return Ok(Recorded::Unknown) };
         if let Some(intent) = seen.in_flight.clone().filter(|intent| intent.merchant_uid == name) {
+            if !Meant::by(&intent, &seen).is_by_our_key(paid) {
+                return Box::pin(self.tell_of_stranger(name, paid)).await;
+            }
             self.settle_paid(seen, &intent, paid).await?;
             return self.recorded(name, period, paid).await;
         }
@@ -74,6 +83,7 @@ impl Billing {
             Ok(payment) => {
                 self.record_verified(LatePayment { merchant_uid: name, amount, credit, carried, payment }).await?;
             }
+            Err(_) if !meant.is_by_our_key(paid) => return Box::pin(self.tell_of_stranger(name, paid)).await,
             Err(_) if self.decided(seen.id, &paid.imp_uid).await?.is_some() => return Ok(Recorded::Unknown),
             Err(difference) => {
                 self.review(seen, difference).await?;
@@ -81,6 +91,22 @@ impl Billing {
             }
         }
         self.recorded(name, period, paid).await
+    }
+
+    /// Whoever knew the name has paid under it, and nobody owes us that: it is told once, and stops nothing.
+    pub(super) async fn tell_of_stranger(
+        &self,
+        name: MerchantUid,
+        paid: &IamportPayment,
+    ) -> Result<Recorded, StoreError> {
+        let Ok(imp_uid) = paid.imp_uid.parse::<ImpUid>() else { return Ok(Recorded::Unknown) };
+        let detail = format!("{name} ({imp_uid}) was paid at I'mport, but not by the billing key of this subscription");
+        let finding = self.finding(name, imp_uid, FindingKind::UnknownCharge, detail, None, paid);
+        let new = match self.find(finding).await? {
+            Followed::Found => true,
+            Followed::Agrees | Followed::Settled | Followed::NotOurs => false,
+        };
+        Ok(Recorded::Stranger { new })
     }
 
     /// The payment has just been settled: what went back of it since enters the ledger, too.

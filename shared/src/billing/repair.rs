@@ -11,7 +11,7 @@ use tracing::{info, warn};
 use super::command::CommandError;
 use super::refund::MOST_TRIES;
 use super::resolve::SETTLE_DELAY;
-use super::verify::{Evidence, passed, weigh};
+use super::verify::{Evidence, Meant, passed, weigh};
 use super::{Billing, TRIES};
 use crate::iamport::{CallError, IamportPayment};
 use crate::store::{Commanded, Entry, StoreError};
@@ -145,6 +145,9 @@ impl Billing {
                 return Ok(false);
             }
             let mut payments = self.iamport.payments_of(intent.merchant_uid).await?;
+            // What strangers have paid is none of what is decided of.
+            let meant = Meant::by(&intent, &draft.subscription);
+            payments.retain(|payment| meant.is_by_our_key(payment));
             payments.sort_by_key(IamportPayment::paid_at);
             done.extend(payments.iter().map(|payment| payment.imp_uid.clone()));
             if !draft.settle_attempt(&intent, action, payments, now, &self.policy) {
@@ -152,7 +155,8 @@ impl Billing {
             }
         }
         for finding in open.into_iter().filter(|finding| !done.contains(finding.imp_uid.as_str())) {
-            if let Some(name) = finding.merchant_uid.ours() {
+            // A stranger's payment under a name that is to come is no reason to leave out those before it.
+            if let Some(name) = finding.merchant_uid.ours().filter(|_| finding.kind != FindingKind::UnknownCharge) {
                 draft.use_up(name);
             }
             let lost = finding.kind == FindingKind::Differs && draft.charge(&finding.imp_uid).is_none();

@@ -6,7 +6,7 @@
 use jiff::SignedDuration;
 
 use super::charge::Charged;
-use super::verify::{Evidence, passed, weigh};
+use super::verify::{Evidence, Meant, Weighed, passed, weigh_ours};
 use super::{Billing, TRIES};
 use crate::store::{StoreError, Taken};
 use crate::subscription::settle::Proof;
@@ -22,16 +22,29 @@ impl Billing {
         let unsent = seen.doubt.as_ref().is_some_and(|doubt| doubt.unsent);
         let refusal = seen.doubt.as_ref().and_then(|doubt| doubt.refusal.clone());
         let settled = passed(seen.claimed_at.unwrap_or(seen.created_at), SETTLE_DELAY, self.now());
-        match self.iamport.payments_of(intent.merchant_uid).await.map(weigh) {
-            Err(error) => self.doubt(seen, unsent, refusal, &error.to_string()).await,
-            Ok(Evidence::Paid(first, others)) => self.settle_all_paid(seen, &intent, &first, &others).await,
-            Ok(Evidence::Undecided) => self.doubt(seen, false, refusal, "a payment is neither paid nor failed").await,
+        let payments = match self.iamport.payments_of(intent.merchant_uid).await {
+            Ok(payments) => payments,
+            Err(error) => return self.doubt(seen, unsent, refusal, &error.to_string()).await,
+        };
+        let Weighed { evidence, strangers } = weigh_ours(payments, &Meant::by(&intent, &seen));
+        match evidence {
+            Evidence::Paid(first, others) => self.settle_all_paid(seen, &intent, &first, &others).await,
+            Evidence::Undecided => self.doubt(seen, false, refusal, "a payment is neither paid nor failed").await,
             // Every send has failed; or one has, and the others have left no trace in time.
-            Ok(Evidence::Failed { count, reason, imp_uid }) if count >= seen.sends || settled => {
+            Evidence::Failed { count, reason, imp_uid } if count >= seen.sends || settled => {
                 self.settle(seen, intent.merchant_uid, Proof::Declined { reason, imp_uid }).await
             }
-            Ok(Evidence::Failed { .. }) => self.doubt(seen, false, refusal, "one send failed, another is open").await,
-            Ok(Evidence::Nothing) => match refusal {
+            Evidence::Failed { .. } => self.doubt(seen, false, refusal, "one send failed, another is open").await,
+            // Somebody else has paid under this name, and I'mport has no trace of the attempt: it can't be made under it any
+            // more.
+            Evidence::Nothing if settled && !strangers.is_empty() => {
+                for payment in &strangers {
+                    Box::pin(self.tell_of_stranger(intent.merchant_uid, payment)).await?;
+                }
+                let reason = "its name was used up by somebody else's payment".to_owned();
+                self.settle(seen, intent.merchant_uid, Proof::Void { reason }).await
+            }
+            Evidence::Nothing => match refusal {
                 Some(reason) if settled => {
                     self.settle(seen, intent.merchant_uid, Proof::Declined { reason, imp_uid: None }).await
                 }

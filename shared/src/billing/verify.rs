@@ -1,10 +1,14 @@
 //! Rule 6 of the charge protocol: a payment must be the one that was meant. And what a list of payments proves.
+//!
+//! Whoever knows the merchant's code can pay under any name that he knows. So a payment of our name is only then one for our
+//! attempt where the billing key was charged, which takes the merchant's own credentials. Any other has used up the name, and
+//! says nothing else: not that the attempt was paid, and not that it wasn't.
 
 use jiff::Timestamp;
 
 use crate::iamport::{IamportPayment, PaymentStatus, Usage};
 use crate::subscription::charge::Payment;
-use crate::subscription::{CustomerUid, ImpUid, MerchantUid, Won};
+use crate::subscription::{CustomerUid, ImpUid, Intent, MerchantUid, Subscription, Won};
 
 /// What I'mport's payments under one name prove.
 #[derive(Debug)]
@@ -26,7 +30,23 @@ pub(super) enum Evidence {
     Nothing,
 }
 
-/// Weighs all payments under one name: not the first only.
+/// What I'mport's payments under one name come to.
+#[derive(Debug)]
+pub(super) struct Weighed {
+    /// What those by our key prove.
+    pub(super) evidence: Evidence,
+    /// Those that somebody else has paid, another way.
+    pub(super) strangers: Vec<IamportPayment>,
+}
+
+/// Weighs all payments under one name, those by our key apart from those of strangers.
+pub(super) fn weigh_ours(payments: Vec<IamportPayment>, meant: &Meant<'_>) -> Weighed {
+    let (ours, strangers): (Vec<_>, Vec<_>) = payments.into_iter().partition(|payment| meant.is_by_our_key(payment));
+    let strangers = strangers.into_iter().filter(IamportPayment::was_paid).collect();
+    Weighed { evidence: weigh(ours), strangers }
+}
+
+/// Weighs all payments of one maker: not the first only.
 pub(super) fn weigh(payments: Vec<IamportPayment>) -> Evidence {
     let (mut paid, others): (Vec<_>, Vec<_>) = payments.into_iter().partition(IamportPayment::was_paid);
     if !paid.is_empty() {
@@ -64,6 +84,23 @@ pub(super) struct Meant<'a> {
 }
 
 impl Meant<'_> {
+    /// What `intent` of `subscription` was to charge.
+    pub(super) const fn by<'a>(intent: &Intent, subscription: &'a Subscription) -> Meant<'a> {
+        Meant { merchant_uid: intent.merchant_uid, amount: intent.amount, customer_uid: &subscription.customer_uid }
+    }
+
+    /// Whether our billing key was charged, as far as the payment says; where it says nothing of a key, the amount tells.
+    pub(super) fn is_by_our_key(&self, payment: &IamportPayment) -> bool {
+        match (&payment.customer_uid_usage, payment.customer_uid.as_deref()) {
+            (Some(Usage::Issue), _) => false,
+            (_, Some(theirs)) => theirs == self.customer_uid.as_str(),
+            // Both are optional in I'mport's answers.
+            (None, None) => payment.amount() == Some(self.amount),
+            // Kinds of use that are newer than this code are for a person to look at.
+            (Some(Usage::Payment | Usage::Scheduled | Usage::Other(_)), None) => true,
+        }
+    }
+
     /// The payment, where it is what was meant; else the difference, in words for the operator.
     pub(super) fn verify(&self, paid: &IamportPayment) -> Result<Payment, String> {
         let difference = |what: &str, theirs: &str, ours: &str| {

@@ -249,7 +249,7 @@ impl Billing {
 
     /// Was a declined attempt at the current period paid after all? One that was enters the ledger.
     async fn look_for_late_payment(&self, seen: &mut Subscription) -> Result<Look, StoreError> {
-        match self.late_payment(seen.id, seen.period, seen.attempts).await {
+        match self.late_payment(seen, seen.period, seen.attempts).await {
             Ok(Earlier::Unpaid | Earlier::GoesBack) => Ok(Look::Nothing),
             Ok(Earlier::Paid(name, paid)) => {
                 Box::pin(self.record_seen(seen.clone(), name, &paid)).await?;

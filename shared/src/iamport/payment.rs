@@ -149,6 +149,11 @@ impl IamportPayment {
         moment(self.paid_at)
     }
 
+    /// Whether it says neither whose billing key was used nor what for.
+    pub fn names_no_key(&self) -> bool {
+        self.customer_uid.is_none() && self.customer_uid_usage.is_none()
+    }
+
     /// Whether money moved from the buyer, even if it went back since.
     pub fn was_paid(&self) -> bool {
         match self.status {

@@ -584,6 +584,7 @@ const SUBSCRIPTION: Shape = Shape {
         "status",
         "customer_id",
         "customer_uid",
+        "name_key",
         "plan",
         "created_at",
         "checkout",
@@ -689,6 +690,7 @@ mod tests {
         };
         (s.anchor, s.anchor_period, s.window_opened_at, s.claimed_at) = (Some(now), 2, Some(now), Some(now));
         (s.sends, s.credit, s.carried, s.cancel_at_period_end) = (1, Won::new(1), Won::new(1), true);
+        s.name_key = Some(crate::subscription::NameKey::new(1));
         s.dunning = Some(Dunning { retry_at: Some(now), ..Dunning::begin(1, now) });
         s.in_flight = Some(intent);
         s.doubt = Some(Doubt { since: now, looks: 1, next_look: now, unsent: true, refusal: Some(String::new()) });

@@ -5,7 +5,10 @@ use jiff::fmt::serde::timestamp::millisecond;
 use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 
+use super::key::SUB;
+use super::subscriptions::from_item;
 use super::{Item, Key, Store, StoreError};
+use crate::subscription::{Subscription, SubscriptionId};
 
 /// How long a worker takes its word for it, so that a renewal stays three calls: the switch is sure to work after so long.
 pub const SWITCH_KEPT: SignedDuration = SignedDuration::from_secs(5);
@@ -36,9 +39,21 @@ impl Store {
     /// Where the switch stands.
     pub async fn charging(&self) -> Result<Charging, StoreError> {
         const TASK: &str = "read whether charging is on";
-        let item = self.get(&Key::switch(), TASK).await?;
-        let read = |item| serde_dynamo::from_item(item).map_err(|e| StoreError::corrupt(TASK, &e));
-        Ok(item.map(read).transpose()?.unwrap_or_default())
+        read(self.get(&Key::switch(), TASK).await?, TASK)
+    }
+
+    /// A session, and in the same call where the switch stands, for whoever is about to charge it.
+    pub async fn session(&self, id: SubscriptionId, now: Timestamp) -> Result<Option<Subscription>, StoreError> {
+        const TASK: &str = "read a session and whether charging is on";
+        let (mut session, mut switch) = (None, None);
+        for item in self.items(vec![Key::subscription(id).item(), Key::switch().item()], TASK).await? {
+            match item.get("sk").and_then(|sk| sk.as_s().ok()).map(String::as_str) {
+                Some(SUB) => session = Some(from_item(item, TASK)?),
+                Some(_) | None => switch = Some(item),
+            }
+        }
+        self.keep_switch(now, read(switch, TASK)?.on);
+        Ok(session)
     }
 
     /// As [`Store::charging`], by a word that is [`SWITCH_KEPT`] old at most.
@@ -76,4 +91,9 @@ impl Store {
     fn keep_switch(&self, now: Timestamp, on: bool) {
         *self.switch.lock().unwrap_or_else(std::sync::PoisonError::into_inner) = Some((now, on));
     }
+}
+
+fn read(item: Option<Item>, task: &'static str) -> Result<Charging, StoreError> {
+    let read = |item| serde_dynamo::from_item(item).map_err(|e| StoreError::corrupt(task, &e));
+    Ok(item.map(read).transpose()?.unwrap_or_default())
 }

@@ -132,8 +132,10 @@ impl From<SubscriptionId> for CustomerUid {
 /// Our name for one payment, or for one opening of the payment window. From it alone the subscription is found.
 ///
 /// `{subscription id}C{period, 5 digits}{attempt, 3 digits}` for a charge, `{subscription id}K{number, 5 digits}` for
-/// an opening of the window (K as in key). Letters and digits only, since some payment gateways refuse anything else,
-/// and at most 40 characters (PortOne V1 OpenAPI).
+/// an opening of the window (K as in key), and behind either the five characters of its [`Tag`]. Letters and digits only,
+/// since some payment gateways refuse anything else, and at most 40 characters (PortOne V1 OpenAPI).
+///
+/// A name that reads as one of ours needn't be: [`Subscription::is_its_name`](super::Subscription::is_its_name) says.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub struct MerchantUid {
@@ -141,6 +143,34 @@ pub struct MerchantUid {
     pub subscription: SubscriptionId,
     /// What it is for.
     pub purpose: Purpose,
+    /// What nobody can guess of it; none in the names of subscriptions from before there were tags.
+    pub tag: Option<Tag>,
+}
+
+/// The unguessable end of a name: 25 bits of a keyed hash, as five characters of Crockford's base 32.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Tag([u8; 5]);
+
+/// Crockford's base 32: no letter that looks like a digit.
+const ALPHABET: &[u8; 32] = b"0123456789ABCDEFGHJKMNPQRSTVWXYZ";
+
+impl Tag {
+    /// Of the upper 25 bits.
+    pub(super) fn new(bits: u32) -> Self {
+        Self([27, 22, 17, 12, 7].map(|shift| ALPHABET[(bits >> shift & 31) as usize]))
+    }
+
+    /// `None` where it isn't five characters of the alphabet, in the one spelling that is written.
+    fn read(text: &str) -> Option<Self> {
+        let characters: [u8; 5] = text.as_bytes().try_into().ok()?;
+        characters.iter().all(|c| ALPHABET.contains(c)).then_some(Self(characters))
+    }
+}
+
+impl fmt::Display for Tag {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.iter().try_for_each(|c| write!(f, "{}", char::from(*c)))
+    }
 }
 
 /// What a `merchant_uid` was made for.
@@ -166,9 +196,10 @@ pub const LAST_PERIOD: u32 = 99_999;
 pub const LAST_ATTEMPT: u32 = 999;
 
 impl MerchantUid {
-    /// The name of an attempt to charge a period.
+    /// The name of an attempt to charge a period, without a tag: see
+    /// [`Subscription::charge_name`](super::Subscription::charge_name).
     pub const fn charge(subscription: SubscriptionId, period: u32, attempt: u32) -> Self {
-        Self { subscription, purpose: Purpose::Charge { period, attempt } }
+        Self { subscription, purpose: Purpose::Charge { period, attempt }, tag: None }
     }
 
     /// The period that it charges, where it is a charge's.
@@ -179,18 +210,20 @@ impl MerchantUid {
         }
     }
 
-    /// The name of an opening of the payment window.
+    /// The name of an opening of the payment window, without a tag: see
+    /// [`Subscription::window_name`](super::Subscription::window_name).
     pub const fn window(subscription: SubscriptionId, number: u32) -> Self {
-        Self { subscription, purpose: Purpose::Window { number } }
+        Self { subscription, purpose: Purpose::Window { number }, tag: None }
     }
 }
 
 impl fmt::Display for MerchantUid {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.purpose {
-            Purpose::Charge { period, attempt } => write!(f, "{}C{period:05}{attempt:03}", self.subscription),
-            Purpose::Window { number } => write!(f, "{}K{number:05}", self.subscription),
+            Purpose::Charge { period, attempt } => write!(f, "{}C{period:05}{attempt:03}", self.subscription)?,
+            Purpose::Window { number } => write!(f, "{}K{number:05}", self.subscription)?,
         }
+        self.tag.map_or(Ok(()), |tag| tag.fmt(f))
     }
 }
 
@@ -207,11 +240,21 @@ impl FromStr for MerchantUid {
             true => digits.parse::<u32>().ok().filter(|n| *n > 0).ok_or(NOT_OURS),
             false => Err(NOT_OURS),
         };
-        match (kind, rest.len()) {
-            ("C", 8) => Ok(Self::charge(subscription, number(&rest[..5])?, number(&rest[5..])?)),
-            ("K", 5) => Ok(Self::window(subscription, number(rest)?)),
-            _ => Err(NOT_OURS),
-        }
+        let digits = match kind {
+            "C" => 8,
+            "K" => 5,
+            _ => return Err(NOT_OURS),
+        };
+        let (digits, tag) = rest.split_at_checked(digits).ok_or(NOT_OURS)?;
+        let purpose = match kind {
+            "C" => Purpose::Charge { period: number(&digits[..5])?, attempt: number(&digits[5..])? },
+            _ => Purpose::Window { number: number(digits)? },
+        };
+        let tag = match tag {
+            "" => None,
+            tag => Some(Tag::read(tag).ok_or(NOT_OURS)?),
+        };
+        Ok(Self { subscription, purpose, tag })
     }
 }
 
@@ -241,10 +284,14 @@ mod tests {
         for uid in
             [MerchantUid::charge(id(), 1, 1), MerchantUid::charge(id(), 99_999, 999), MerchantUid::window(id(), 7)]
         {
-            let text = uid.to_string();
-            assert!(text.len() <= 40 && text.bytes().all(|b| b.is_ascii_alphanumeric()), "{text}");
-            assert_eq!(text.parse(), Ok(uid));
+            for tag in [None, Some(Tag::new(0)), Some(Tag::new(u32::MAX)), Some(Tag::new(0x1234_5678))] {
+                let uid = MerchantUid { tag, ..uid };
+                let text = uid.to_string();
+                assert!(text.len() <= 40 && text.bytes().all(|b| b.is_ascii_alphanumeric()), "{text}");
+                assert_eq!(text.parse(), Ok(uid));
+            }
         }
+        assert_eq!((Tag::new(u32::MAX).to_string(), Tag::new(1 << 7).to_string()), ("ZZZZZ".into(), "00001".into()));
     }
 
     #[test]
@@ -256,6 +303,12 @@ mod tests {
             &ours.to_lowercase(),
             &ours[..34],
             &format!("{ours}0"),
+            &format!("{ours}0123"),
+            &format!("{ours}012345"),
+            // Not in the alphabet, or not as it is written.
+            &format!("{ours}0123I"),
+            &format!("{ours}0123a"),
+            &format!("{ours}012가"),
             &ours.replace('C', "X"),
             &ours.replace("C00001", "C00000"),
             &ours.replace("C00001", "C+0001"),

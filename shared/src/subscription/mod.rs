@@ -18,6 +18,7 @@ pub mod command;
 pub mod dunning;
 pub mod finding;
 pub mod id;
+pub mod name_key;
 pub mod period;
 pub mod plan;
 pub mod refund;
@@ -38,7 +39,8 @@ pub use charge::{Bill, Charge, ChargeStatus, Intent};
 pub use command::{Command, Facts, Reason, RefundPart, Refused, When};
 pub use dunning::{AfterDunning, DeclineKind, DeclineRules, Dunning, DunningPolicy};
 pub use finding::{Finding, FindingKind, PaymentName, Side};
-pub use id::{CustomerId, CustomerUid, ImpUid, InvalidId, MerchantUid, PlanId, Purpose, SubscriptionId};
+pub use id::{CustomerId, CustomerUid, ImpUid, InvalidId, MerchantUid, PlanId, Purpose, SubscriptionId, Tag};
+pub use name_key::NameKey;
 pub use period::{Interval, Unit};
 pub use plan::{InvalidField, Plan, Terms};
 pub use refund::{Refund, RefundIntent};
@@ -63,6 +65,10 @@ pub struct Subscription {
     pub customer_id: CustomerId,
     /// What I'mport keeps the billing key under.
     pub customer_uid: CustomerUid,
+    /// What its names for payments and windows can't be guessed without; none in older ones, whose names have no tag. It is
+    /// drawn once, and nobody is told of it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub name_key: Option<NameKey>,
     /// The plan's version that it was opened with.
     pub plan: Plan,
     /// When the checkout session was opened.
@@ -372,6 +378,7 @@ impl Subscription {
             status: Status::Pending,
             customer_id,
             customer_uid,
+            name_key: None,
             plan,
             created_at: now,
             checkout: None,
@@ -400,6 +407,27 @@ impl Subscription {
             listed_at: None,
             unknown: unknown::Unknown::default(),
         }
+    }
+
+    /// The name of an attempt to charge a period: the same whenever it is asked for.
+    pub fn charge_name(&self, period: u32, attempt: u32) -> MerchantUid {
+        self.tagged(MerchantUid::charge(self.id, period, attempt))
+    }
+
+    /// The name of an opening of the payment window: the same whenever it is asked for.
+    pub fn window_name(&self, number: u32) -> MerchantUid {
+        self.tagged(MerchantUid::window(self.id, number))
+    }
+
+    /// Whether `name`, which anybody may have sent, is what this subscription calls the attempt or the window that it names.
+    pub fn is_its_name(&self, name: MerchantUid) -> bool {
+        let in_flight = self.in_flight.as_ref().is_some_and(|intent| intent.merchant_uid == name);
+        in_flight || name.subscription == self.id && name == self.tagged(name)
+    }
+
+    fn tagged(&self, name: MerchantUid) -> MerchantUid {
+        let plain = MerchantUid { tag: None, ..name };
+        self.name_key.map_or(plain, |key| key.tagged(plain))
     }
 
     /// Where it stands: while a person looks, where it would stand otherwise.

@@ -33,6 +33,12 @@ pub enum Proof {
         /// I'mport's name for the attempt, where it made one.
         imp_uid: Option<ImpUid>,
     },
+    /// It did not happen, for a reason that is no fault of the buyer's or the billing key's. The next attempt, under the next
+    /// name, is due at once.
+    Void {
+        /// Why, in our words.
+        reason: String,
+    },
 }
 
 /// A payment that I'mport shows, whatever we hold of it.
@@ -103,6 +109,7 @@ impl Subscription {
             Proof::Declined { reason, imp_uid } => {
                 ChargeStatus::Declined { reason: reason.clone(), imp_uid: imp_uid.clone() }
             }
+            Proof::Void { reason } => ChargeStatus::Declined { reason: reason.clone(), imp_uid: None },
         };
         let mut charge = Charge { was_in_doubt, ..Charge::of(self.id, &intent, status, now) };
         match proof {
@@ -111,7 +118,8 @@ impl Subscription {
                 charge.credit = self.advance(intent.period, intent.credit, claimed_at);
                 self.pay_carried(intent.carried);
             }
-            Proof::Declined { .. } if paid_before => (),
+            Proof::Declined { .. } | Proof::Void { .. } if paid_before => (),
+            Proof::Void { .. } => self.attempts = self.attempts.max(intent.attempt),
             Proof::Declined { reason, .. } => self.decline(&intent, &reason, claimed_at, now, policy),
         }
         Some(charge)

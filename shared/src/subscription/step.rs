@@ -5,7 +5,7 @@ use jiff::{SignedDuration, Timestamp};
 
 use super::charge::Intent;
 use super::dunning::{AfterDunning, DeclineRules, DunningPolicy};
-use super::id::{LAST_ATTEMPT, LAST_PERIOD, MerchantUid};
+use super::id::{LAST_ATTEMPT, LAST_PERIOD};
 use super::repair::RepairAction;
 use super::window::ChargeWindow;
 use super::won::Won;
@@ -316,7 +316,7 @@ impl Subscription {
         (self.period <= LAST_PERIOD && attempt <= LAST_ATTEMPT).then(|| Intent {
             period: self.period,
             attempt,
-            merchant_uid: MerchantUid::charge(self.id, self.period, attempt),
+            merchant_uid: self.charge_name(self.period, attempt),
             amount,
             credit,
             carried,

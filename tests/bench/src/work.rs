@@ -96,7 +96,7 @@ impl Work<'_> {
         let back = self.world.buyer.press(&window, Button::Approve).await?.ok_or("the window did not open")?;
         let query = back.split_once('?').ok_or("no query")?.1;
         let imp_uid = url_value(query, "imp_uid").ok_or("no imp_uid")?;
-        Ok(Task::ComeBack(MerchantUid::window(id, 1), imp_uid.parse()?))
+        Ok(Task::ComeBack(self.world.window_name(id, 1).await, imp_uid.parse()?))
     }
 
     /// The answer of a renewal was lost, and I'mport's webhook tells of it.

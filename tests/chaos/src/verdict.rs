@@ -102,7 +102,7 @@ impl Verdict {
 pub(crate) fn wrong(accounts: &[Account], iamport: &Simulator, crowd: &Crowd, people: &People) -> Vec<String> {
     let mut charges: BTreeMap<SubscriptionId, Vec<(u32, &Payment)>> = BTreeMap::new();
     for payment in iamport.books().payments() {
-        if let Ok(MerchantUid { subscription, purpose: Purpose::Charge { period, .. } }) =
+        if let Ok(MerchantUid { subscription, purpose: Purpose::Charge { period, .. }, .. }) =
             payment.order.merchant_uid.parse()
         {
             charges.entry(subscription).or_default().push((period, payment));

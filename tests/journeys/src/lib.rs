@@ -17,7 +17,7 @@ use maedal::iamport::{Credentials, Https, Iamport, Transport};
 use maedal::ids::Ids;
 use maedal::store::{Due, Ledger, Store};
 use maedal::subscription::period::SEOUL;
-use maedal::subscription::{ChargeStatus, Status, Subscription, SubscriptionId};
+use maedal::subscription::{ChargeStatus, MerchantUid, Status, Subscription, SubscriptionId};
 use sandbox::books::{Account, accounts, compare};
 use sandbox::buyer::Buyer;
 use sandbox::{Options, Report, Stack};
@@ -87,6 +87,16 @@ impl World {
     /// The subscription as it is.
     pub async fn subscription(&self, id: SubscriptionId) -> Subscription {
         self.stack.billing.store.subscription(id).await.expect("the table answers").expect("the subscription is there")
+    }
+
+    /// What a subscription calls an attempt, as nobody outside can know.
+    pub async fn charge_name(&self, id: SubscriptionId, period: u32, attempt: u32) -> MerchantUid {
+        self.subscription(id).await.charge_name(period, attempt)
+    }
+
+    /// What it calls an opening of the payment window.
+    pub async fn window_name(&self, id: SubscriptionId, number: u32) -> MerchantUid {
+        self.subscription(id).await.window_name(number)
     }
 
     /// Its ledger.

@@ -136,7 +136,7 @@ pub fn compare(policy: &Policy, iamport: &Simulator, accounts: &[Account], now: 
     for payment in iamport.books().payments().iter().filter(|payment| payment.was_charged()) {
         report.iamport_won = report.iamport_won + Won::new(payment.balance());
         report.forgotten += usize::from(!known.contains(&payment.imp_uid));
-        if let Ok(MerchantUid { subscription, purpose: Purpose::Charge { period, .. } }) =
+        if let Ok(MerchantUid { subscription, purpose: Purpose::Charge { period, .. }, .. }) =
             payment.order.merchant_uid.parse()
             && payment.balance() > 0
         {

@@ -226,7 +226,7 @@ fn each_function_may_do_this_and_nothing_else() {
             "checkout",
             &["GetItem Table", "GetSecretValue LinkSecret.Id", "PutItem Table", "Query Table", "UpdateItem Table"],
         ),
-        ("complete", &["GetSecretValue Secret.Id"]),
+        ("complete", &["BatchGetItem Table", "GetSecretValue Secret.Id"]),
         ("dispatch", &["GetItem Table", "Query ${Table}/index/due", "SendMessage Queue"]),
         (
             "import",

@@ -10,7 +10,7 @@ use maedal::billing::{Charged, Worked};
 use maedal::clock::Clock;
 use maedal::iamport::{Again, Https, Sending, Transport, TransportError};
 use maedal::store::Guard;
-use maedal::subscription::{CLAIMS_A_DAY, MerchantUid, Status, Won};
+use maedal::subscription::{CLAIMS_A_DAY, Status, Won};
 use serde_json::json;
 use simulator::{Call, Fault, Rule};
 
@@ -22,7 +22,7 @@ async fn a_renewal_is_three_network_calls_eight_write_units_and_no_read() {
     for month in ["2026-12-23T10:01", "2027-01-23T10:01"] {
         world.stack.clock.set(seoul(month));
         // The token is one call for half an hour of work.
-        let _ = world.stack.billing.iamport.payments_of(maedal::subscription::MerchantUid::window(id, 1)).await;
+        let _ = world.stack.billing.iamport.payments_of(world.window_name(id, 1).await).await;
         let due = world.due(id).await;
         let (table, iamport) = (world.stack.billing.store.meter().usage(), world.stack.billing.iamport.calls());
         let worked = world.stack.billing.work(&due).await.unwrap();
@@ -138,7 +138,7 @@ async fn a_refusal_proves_nothing_while_imports_books_may_lag() {
     world.fault(Rule::always(Fault::LookupMiss(SignedDuration::from_mins(4))).on(Call::Lookup));
     let again = Again {
         customer_uid: &id.to_string().parse().unwrap(),
-        merchant_uid: MerchantUid::charge(id, 2, 1),
+        merchant_uid: world.charge_name(id, 2, 1).await,
         amount: Won::new(9_900),
         name: "매달 커피",
         tax_free: None,
@@ -163,7 +163,7 @@ async fn a_refusal_is_proof_where_every_send_has_failed() {
     world.fault(Rule::once(Call::Again, no_money()));
     let again = Again {
         customer_uid: &id.to_string().parse().unwrap(),
-        merchant_uid: MerchantUid::charge(id, 2, 1),
+        merchant_uid: world.charge_name(id, 2, 1).await,
         amount: Won::new(9_900),
         name: "매달 커피",
         tax_free: None,
@@ -298,7 +298,7 @@ async fn an_attempt_that_never_arrived_ends_with_its_period() {
     world.fault(Rule::once(Call::Again, Fault::CutBeforeEffect));
     world.fault(Rule::always(Fault::ErrorBeforeEffect(503)).on(Call::Lookup));
     world.live_until(seoul("2026-11-25T09:50")).await;
-    let name = MerchantUid::charge(id, 2, 1);
+    let name = world.charge_name(id, 2, 1).await;
     assert_eq!(world.subscription(id).await.in_flight.unwrap().merchant_uid, name);
     world.live_until(seoul("2026-11-25T10:10")).await;
     world.no_faults();
@@ -334,7 +334,7 @@ async fn a_decline_that_turns_into_a_payment_is_found_before_the_retry() {
 async fn an_attempt_that_never_arrived_is_not_sent_again_where_its_period_is_paid_meanwhile() {
     let world = World::new().await;
     let id = world.subscribed("coffee").await;
-    let [first, retry] = [1, 2].map(|attempt| MerchantUid::charge(id, 2, attempt));
+    let [first, retry] = [world.charge_name(id, 2, 1).await, world.charge_name(id, 2, 2).await];
     let late = SignedDuration::from_hours(24) + SignedDuration::from_mins(3);
     world.fault(Rule::once(Call::Again, Fault::LatePaid(late)).merchant_uid(first.to_string()));
     world.fault(Rule::once(Call::Again, Fault::CutBeforeEffect).merchant_uid(retry.to_string()));
@@ -379,7 +379,7 @@ async fn a_payment_that_is_not_what_was_meant_needs_review() {
     let id = world.subscribed("coffee").await;
     world.stack.clock.set(seoul("2026-12-23T10:01"));
     // Somebody with the merchant's credentials charges the same name with another amount, while our call is lost.
-    let name = maedal::subscription::MerchantUid::charge(id, 2, 1);
+    let name = world.charge_name(id, 2, 1).await;
     let other = maedal::iamport::Again {
         customer_uid: &id.into(),
         merchant_uid: name,

@@ -15,7 +15,7 @@ use maedal::billing::{Billing, Span};
 use maedal::clock::{Clock, TestClock};
 use maedal::iamport::{Https, Sending, Transport};
 use maedal::store::{Entry, Key};
-use maedal::subscription::{Charge, MerchantUid, Status, SubscriptionId, Won};
+use maedal::subscription::{Charge, Status, SubscriptionId, Won};
 use sandbox::buyer::Button;
 use serde_json::json;
 use simulator::{Call, Fault, Rule};
@@ -59,8 +59,8 @@ async fn a_renewal_survives_every_blow_at_every_call() {
 
 #[tokio::test]
 async fn a_first_charge_survives_every_blow_at_every_call() {
-    // A token, look-up, confirm, claim, `again`, settle.
-    for nth in 1..=6 {
+    // A read, a token, look-up, confirm, claim, `again`, settle.
+    for nth in 1..=7 {
         for blow in BLOWS {
             let world = World::new().await;
             world.fault(Rule::always(Fault::WebhookLost).on(Call::Webhook));
@@ -68,7 +68,7 @@ async fn a_first_charge_survives_every_blow_at_every_call() {
             let window = world.buyer.open_window(id).await.unwrap();
             let back = world.buyer.press(&window, Button::Approve).await.unwrap().unwrap();
             let imp_uid = back.split("imp_uid=").nth(1).unwrap().split('&').next().unwrap().parse().unwrap();
-            let name = MerchantUid::window(id, 1);
+            let name = world.window_name(id, 1).await;
             struck(&world, nth, blow, async |worker| drop(worker.confirm(name, &imp_uid).await)).await;
             ends_well(&world, id, &["paid", "paid"], &format!("{blow:?} at call {nth}")).await;
         }

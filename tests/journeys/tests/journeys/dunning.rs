@@ -5,7 +5,7 @@ use std::sync::Arc;
 use jiff::SignedDuration;
 use journeys::fate::{Blow, Fate};
 use journeys::{World, no_money, seoul};
-use maedal::subscription::{AfterDunning, EndReason, MerchantUid, Status};
+use maedal::subscription::{AfterDunning, EndReason, Status};
 use sandbox::Options;
 use sandbox::buyer::Button;
 use serde_json::json;
@@ -229,9 +229,10 @@ async fn a_new_key_is_charged_though_the_worker_died_as_it_was_recorded() {
         let imp_uid = back.split("imp_uid=").nth(1).unwrap().split('&').next().unwrap().parse().unwrap();
         let fate = Arc::new(Fate::default());
         let worker = world.worker(&fate);
-        // A token, the payment, the subscription as it is; and then the key.
-        fate.strike(4, blow);
-        assert!(fate.live(worker.confirm(MerchantUid::window(id, 2), &imp_uid)).await.is_none());
+        let name = world.window_name(id, 2).await;
+        // The name, a token, the payment, the subscription as it is; and then the key.
+        fate.strike(5, blow);
+        assert!(fate.live(worker.confirm(name, &imp_uid)).await.is_none());
         let s = world.subscription(id).await;
         assert_eq!((s.payment_method.unwrap().window, s.listed_at.is_some()), (window, window == 2));
         world.live_until(seoul("2027-02-10T12:00")).await;

@@ -12,6 +12,7 @@ mod events;
 mod import;
 mod kill_switch;
 mod manage_api;
+mod names;
 mod outage;
 mod reconcile;
 mod repair;

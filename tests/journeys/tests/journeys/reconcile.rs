@@ -176,7 +176,7 @@ async fn a_payment_by_the_billing_key_that_nobody_here_asked_for_pays_for_its_pe
     let id = world.subscribed("coffee").await;
     no_webhooks(&world);
     world.live_until(seoul("2026-12-01T12:00")).await;
-    again(&world, id, MerchantUid::charge(id, 2, 1), 9_900).await;
+    again(&world, id, world.charge_name(id, 2, 1).await, 9_900).await;
     world.after(SignedDuration::from_hours(1)).await;
     let found = reconciled(&world, 30).await;
     assert_eq!((found.settled, found.found), (1, 0));
@@ -247,7 +247,7 @@ async fn a_payment_of_another_amount_is_not_taken_for_what_was_meant() {
     let id = world.subscribed("coffee").await;
     no_webhooks(&world);
     world.live_until(seoul("2026-12-01T12:00")).await;
-    again(&world, id, MerchantUid::charge(id, 2, 1), 100).await;
+    again(&world, id, world.charge_name(id, 2, 1).await, 100).await;
     world.after(SignedDuration::from_hours(1)).await;
     assert_eq!(reconciled(&world, 1).await.found, 1);
     let subscription = world.subscription(id).await;
@@ -268,12 +268,12 @@ async fn what_was_not_paid_by_its_own_billing_key_buys_nothing() {
     let session = world.session("coffee").await;
     for (period, customer_uid) in [(7, session), (8, id)] {
         let mut window = world.buyer.open_window(session).await.unwrap();
-        window["request"]["merchant_uid"] = json!(MerchantUid::charge(id, period, 1).to_string());
+        window["request"]["merchant_uid"] = json!(world.charge_name(id, period, 1).await.to_string());
         window["request"]["customer_uid"] = json!(customer_uid.to_string());
         world.buyer.press(&window, Button::Approve).await.unwrap();
     }
     let other = world.subscribed("coffee").await;
-    again(&world, other, MerchantUid::charge(id, 9, 1), 9_900).await;
+    again(&world, other, world.charge_name(id, 9, 1).await, 9_900).await;
     world.after(SignedDuration::from_hours(1)).await;
     assert_eq!(reconciled(&world, 1).await.found, 3);
     let subscription = world.subscription(id).await;

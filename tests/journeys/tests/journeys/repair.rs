@@ -10,7 +10,7 @@ use maedal::iamport::Again;
 use maedal::store::Entry;
 use maedal::subscription::charge::Payment;
 use maedal::subscription::settle::Proof;
-use maedal::subscription::{Charge, MerchantUid, Status, SubscriptionId, Won};
+use maedal::subscription::{Charge, Status, SubscriptionId, Won};
 use serde_json::{Value, json};
 use simulator::{Call, Fault, Rule};
 
@@ -40,7 +40,7 @@ async fn wrong_amount(world: &World) -> SubscriptionId {
     let id = world.subscribed("coffee").await;
     world.fault(Rule::always(Fault::WebhookLost).on(Call::Webhook));
     world.live_until(seoul("2026-12-01T12:00")).await;
-    let (customer_uid, name) = (id.into(), MerchantUid::charge(id, 2, 1));
+    let (customer_uid, name) = (id.into(), world.charge_name(id, 2, 1).await);
     let again = Again {
         customer_uid: &customer_uid,
         merchant_uid: name,
@@ -195,7 +195,7 @@ async fn a_payment_that_differs_becomes_what_imports_side_shows() {
         world.live_until(seoul("2026-12-01T12:00")).await;
         let (billing, now) = (&world.stack.billing, world.stack.clock.now());
         let expected = if differs == "amount" {
-            let (customer_uid, name) = (id.into(), MerchantUid::charge(id, 2, 1));
+            let (customer_uid, name) = (id.into(), world.charge_name(id, 2, 1).await);
             let again = Again {
                 customer_uid: &customer_uid,
                 merchant_uid: name,
@@ -246,7 +246,7 @@ async fn a_declined_attempt_that_was_paid_otherwise_is_decided_once() {
         world.fault(Rule::always(Fault::WebhookLost).on(Call::Webhook));
         world.fault(Rule::once(Call::Again, journeys::no_money()));
         world.live_until(seoul("2026-12-23T12:00")).await;
-        let (customer_uid, name) = (id.into(), MerchantUid::charge(id, 2, 1));
+        let (customer_uid, name) = (id.into(), world.charge_name(id, 2, 1).await);
         let again = Again {
             customer_uid: &customer_uid,
             merchant_uid: name,

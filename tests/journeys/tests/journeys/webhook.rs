@@ -201,7 +201,7 @@ async fn a_payment_that_comes_after_its_retry_was_paid_goes_back() {
     assert_eq!(world.outcomes(id).await, ["paid", "declined", "paid"]);
     by_hand(&world);
     world.live_until(seoul("2026-12-25T12:00")).await;
-    let late = told(&world, &MerchantUid::charge(id, 2, 1).to_string()).pop().unwrap();
+    let late = told(&world, &world.charge_name(id, 2, 1).await.to_string()).pop().unwrap();
     for _ in 0..2 {
         assert_eq!(webhook(&world, &late).await.0, 200);
         world.stack.clock.advance(Duration::from_secs(31));
@@ -272,7 +272,7 @@ async fn a_window_that_is_still_open_changes_nothing() {
     let id = world.session("coffee").await;
     let window = world.buyer.open_window(id).await.unwrap();
     world.buyer.press(&window, Button::Close).await.unwrap();
-    let name = MerchantUid::window(id, 1);
+    let name = world.window_name(id, 1).await;
     let imp_uid = world.stack.iamport().books().payments_of(&name.to_string()).next().unwrap().imp_uid.clone();
     let before = world.subscription(id).await;
     for status in ["ready", "failed", "paid", "cancelled", "something new"] {
@@ -309,7 +309,7 @@ async fn what_import_charges_on_its_own_schedule_is_recorded() {
     world.at(world.due(id).await.due_at).await;
     assert_eq!(world.outcomes(id).await, ["paid", "declined"]);
 
-    let name = MerchantUid::charge(id, 2, 1).to_string();
+    let name = world.charge_name(id, 2, 1).await.to_string();
     let iamport = |path: &str| format!("{}{path}", world.stack.iamport_url);
     let http = reqwest::Client::new();
     let (key, secret) = {
@@ -360,7 +360,7 @@ async fn what_import_does_not_show_yet_is_followed_later() {
     assert_eq!(world.subscription(id).await.status, Status::PastDue);
     by_hand(&world);
     world.after(SignedDuration::from_hours(2)).await;
-    let late = told(&world, &MerchantUid::charge(id, 2, 1).to_string()).pop().unwrap();
+    let late = told(&world, &world.charge_name(id, 2, 1).await.to_string()).pop().unwrap();
     let now = world.stack.clock.now();
     let for_minutes = |minutes| now.checked_add(SignedDuration::from_mins(minutes)).unwrap();
     let blind = Fault::LookupMiss(SignedDuration::from_hours(24));
@@ -381,7 +381,7 @@ async fn what_import_never_shows_is_let_go_of() {
     by_hand(&world);
     let id = world.subscribed("coffee").await;
     let before = (world.subscription(id).await, world.ledger(id).await);
-    for name in [MerchantUid::charge(id, 1, 1), MerchantUid::window(id, 1)] {
+    for name in [world.charge_name(id, 1, 1).await, world.window_name(id, 1).await] {
         world.stack.iamport().keep_journal();
         webhook(&world, &notice("imp_404", name, "paid")).await;
         world.live_until(world.stack.clock.now().checked_add(SignedDuration::from_hours(1)).unwrap()).await;
@@ -497,7 +497,7 @@ async fn every_webhook_gets_its_answer() {
     let world = World::new().await;
     by_hand(&world);
     let id = world.subscribed("coffee").await;
-    let told = told(&world, &MerchantUid::charge(id, 1, 1).to_string()).pop().unwrap();
+    let told = told(&world, &world.charge_name(id, 1, 1).await.to_string()).pop().unwrap();
     let told: Value = serde_json::from_str(&told).unwrap();
     let form = |told: &Value| {
         let mut form = form_urlencoded::Serializer::new(String::new());
@@ -545,7 +545,7 @@ async fn a_webhook_that_the_books_have_already_is_three_network_calls() {
     by_hand(&world);
     let id = world.subscribed("coffee").await;
     world.at(world.due(id).await.due_at).await;
-    let told = told(&world, &MerchantUid::charge(id, 2, 1).to_string()).pop().unwrap();
+    let told = told(&world, &world.charge_name(id, 2, 1).await.to_string()).pop().unwrap();
     let (answer, first) = cost(&world, webhook(&world, &told)).await;
     assert_eq!((answer.0, first), (200, Cost { table: 2, written: 0.0, iamport: 1 }));
     let (answer, repeat) = cost(&world, webhook(&world, &told)).await;
@@ -560,7 +560,7 @@ async fn a_billing_key_that_is_known_is_one_read() {
     let world = World::new().await;
     by_hand(&world);
     let id = world.subscribed("coffee").await;
-    let told = told(&world, &MerchantUid::window(id, 1).to_string()).pop().unwrap();
+    let told = told(&world, &world.window_name(id, 1).await.to_string()).pop().unwrap();
     let (answer, cost) = cost(&world, webhook(&world, &told)).await;
     assert_eq!((answer.0, cost), (200, Cost { table: 1, written: 0.0, iamport: 0 }));
 }
@@ -576,10 +576,10 @@ async fn what_is_not_ours_never_reaches_import_and_writes_nothing() {
         (MerchantUid::charge(nobody, 1, 1).to_string(), 1),
         (MerchantUid::window(nobody, 1).to_string(), 1),
         // Names that we haven't made yet, or never will.
-        (MerchantUid::charge(id, 2, 1).to_string(), 1),
-        (MerchantUid::charge(id, 900, 1).to_string(), 1),
-        (MerchantUid::window(id, 2).to_string(), 1),
-        (MerchantUid::charge(id, 1, 7).to_string(), 2),
+        (world.charge_name(id, 2, 1).await.to_string(), 1),
+        (world.charge_name(id, 900, 1).await.to_string(), 1),
+        (world.window_name(id, 2).await.to_string(), 1),
+        (world.charge_name(id, 1, 7).await.to_string(), 2),
     ] {
         let (answer, cost) = cost(&world, webhook(&world, &notice("imp_1", &name, "paid"))).await;
         assert_eq!(result(&answer), (200, "not ours".to_owned()), "{name}");
@@ -597,7 +597,7 @@ async fn a_payment_of_another_subscription_changes_nothing() {
     let other = world.subscribed("coffee").await;
     let theirs = world.ledger(other).await.charges[0].payment().unwrap().imp_uid.to_string();
     let before = (world.subscription(victim).await, world.ledger(victim).await);
-    for name in [MerchantUid::charge(victim, 1, 1), MerchantUid::window(victim, 1)] {
+    for name in [world.charge_name(victim, 1, 1).await, world.window_name(victim, 1).await] {
         for status in ["paid", "cancelled"] {
             let (answer, cost) = cost(&world, webhook(&world, &notice(&theirs, name, status))).await;
             assert_eq!((answer.0, cost.written), (200, 0.0), "{name}");
@@ -615,7 +615,7 @@ async fn a_payment_under_a_name_that_we_never_made_changes_nothing() {
     let id = world.subscribed("coffee").await;
     let session = world.session("coffee").await;
     let before = world.subscription(id).await;
-    for name in [MerchantUid::charge(id, 2, 1), MerchantUid::charge(id, 1, 2), MerchantUid::window(id, 2)] {
+    for name in [world.charge_name(id, 2, 1).await, world.charge_name(id, 1, 2).await, world.window_name(id, 2).await] {
         let mut window = world.buyer.open_window(session).await.unwrap();
         window["request"]["merchant_uid"] = json!(name.to_string());
         window["request"]["amount"] = json!(100);
@@ -634,12 +634,15 @@ async fn a_mismatch_goes_to_a_person_once() {
     let id = world.subscribed("coffee").await;
     world.fault(Rule::once(Call::Again, no_money()));
     world.at(world.due(id).await.due_at).await;
-    let name = MerchantUid::charge(id, 2, 1);
-    let session = world.session("coffee").await;
-    let mut window = world.buyer.open_window(session).await.unwrap();
-    window["request"]["merchant_uid"] = json!(name.to_string());
-    window["request"]["amount"] = json!(100);
-    world.buyer.press(&window, Button::Approve).await.unwrap();
+    let name = world.charge_name(id, 2, 1).await;
+    let again = maedal::iamport::Again {
+        customer_uid: &id.into(),
+        merchant_uid: name,
+        amount: Won::new(100),
+        name: "매달 커피",
+        tax_free: None,
+    };
+    world.stack.billing.iamport.again(&again, jiff::Timestamp::MAX).await.unwrap();
     let told = told(&world, &name.to_string()).pop().unwrap();
     assert_eq!(webhook(&world, &told).await.0, 200);
     let review = world.subscription(id).await;

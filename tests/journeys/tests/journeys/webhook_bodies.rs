@@ -7,7 +7,7 @@ use http::Request;
 use journeys::{World, no_money};
 use lambda_http::{Body, RequestExt};
 use maedal::clock::Clock;
-use maedal::subscription::{MerchantUid, Status, SubscriptionId};
+use maedal::subscription::{MerchantUid, Status, Subscription, SubscriptionId};
 use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
 use sandbox::buyer::Button;
@@ -46,7 +46,7 @@ struct Maker {
     dice: StdRng,
     /// Webhooks that I'mport has made.
     told: Vec<String>,
-    ours: Vec<SubscriptionId>,
+    ours: Vec<Subscription>,
     imp_uids: Vec<String>,
 }
 
@@ -116,15 +116,17 @@ impl Maker {
 
     /// The right shape, with names that don't belong together or don't exist.
     fn forged(&mut self) -> Vec<u8> {
-        let id = match self.below(1 + self.ours.len()) {
-            0 => SubscriptionId::new(ulid_of(self.dice.random())),
-            place => self.ours[place - 1],
-        };
         let small = |maker: &mut Self| u32::try_from(1 + maker.below(3)).unwrap();
-        let name = match self.below(2) {
-            0 => MerchantUid::charge(id, small(self), small(self)).to_string(),
-            _ => MerchantUid::window(id, small(self)).to_string(),
+        let (first, second, place) = (small(self), small(self), self.below(1 + self.ours.len()));
+        let name = match (self.below(2), place.checked_sub(1)) {
+            (0, None) => MerchantUid::charge(SubscriptionId::new(ulid_of(self.dice.random())), first, second),
+            (_, None) => MerchantUid::window(SubscriptionId::new(ulid_of(self.dice.random())), first),
+            // A few of them as if they had been guessed.
+            (0, Some(place)) => self.ours[place].charge_name(first, second),
+            (_, Some(place)) => self.ours[place].window_name(first),
         };
+        let tag = if self.below(3) == 0 { None } else { name.tag };
+        let name = MerchantUid { tag, ..name }.to_string();
         let imp_uid = match self.below(4) {
             0 => self.one(&PATHS).to_owned(),
             1 => format!("imp_{:012}", self.below(1_000_000)),
@@ -181,7 +183,11 @@ async fn a_hundred_thousand_bodies_break_nothing() {
     let ids = lives(&world).await;
     let told: Vec<String> = told(&world, "imp_uid");
     let imp_uids = world.stack.iamport().books().payments().iter().map(|payment| payment.imp_uid.clone()).collect();
-    let mut maker = Maker { dice: StdRng::seed_from_u64(4), told, ours: ids.clone(), imp_uids };
+    let mut ours = Vec::new();
+    for id in &ids {
+        ours.push(world.subscription(*id).await);
+    }
+    let mut maker = Maker { dice: StdRng::seed_from_u64(4), told, ours, imp_uids };
     let billing = &world.stack.billing;
     let mut answers: BTreeMap<(u16, String), usize> = BTreeMap::new();
     let (mut read, mut asked, mut wrote) = (0, 0, 0);

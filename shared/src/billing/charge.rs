@@ -18,6 +18,8 @@
 //!
 //! An attempt without proof is *in doubt*: it keeps its name, blocks every other attempt, and is looked up until known.
 
+use std::borrow::Cow;
+
 use jiff::{SignedDuration, Timestamp};
 use tracing::{info, warn};
 
@@ -27,8 +29,8 @@ use crate::iamport::{Again, Answer, CallError, IamportPayment, PaymentStatus};
 use crate::store::{Entry, Guard, Settled, StoreError, Taken};
 use crate::subscription::settle::{LatePayment, Proof};
 use crate::subscription::{
-    Charge, ChargeStatus, ImpUid, Intent, MerchantUid, RepairAction, Review, ReviewCause, Subscription, SubscriptionId,
-    Won,
+    Charge, ChargeStatus, DeclineRules, ImpUid, Intent, MerchantUid, Policy, RepairAction, Review, ReviewCause,
+    Subscription, SubscriptionId, Won,
 };
 
 /// What became of the attempts at a period that are recorded as declined.
@@ -204,6 +206,7 @@ impl Billing {
         name: MerchantUid,
         proof: Proof,
     ) -> Result<Charged, StoreError> {
+        let policy = self.judging(&seen, &proof).await;
         let meant = seen.in_flight.clone().filter(|intent| intent.merchant_uid == name);
         let claim = seen.claimed_at;
         for _ in 0..TRIES {
@@ -218,7 +221,7 @@ impl Billing {
                 info!(merchant_uid = %name, outcome = "claimed since", "somebody else has sent it again");
                 return Ok(Charged::InDoubt(Box::new(seen)));
             }
-            let Some(charge) = ours.then(|| next.settle(proof.clone(), now, &self.policy)).flatten() else {
+            let Some(charge) = ours.then(|| next.settle(proof.clone(), now, &policy)).flatten() else {
                 info!(merchant_uid = %name, outcome = "settled already", "somebody else was faster");
                 return self.settled_elsewhere(seen, name, meant.as_ref(), proof).await;
             };
@@ -287,6 +290,24 @@ impl Billing {
             Ok(()) => Ok(Some(seen)),
             Err(StoreError::Conflict { .. }) => self.store.subscription(id).await,
             Err(error @ (StoreError::Unavailable { .. } | StoreError::Defect { .. })) => Err(error),
+        }
+    }
+
+    /// What a decline is judged by. Words that say that the billing key is missing break it only where its own look-up shows
+    /// none: where the look-up isn't answered either, the key stays and is tried another day.
+    async fn judging(&self, seen: &Subscription, proof: &Proof) -> Cow<'_, Policy> {
+        match proof {
+            Proof::Declined { reason, .. } if DeclineRules::says_missing(reason) => {
+                match self.iamport.billing_key(&seen.customer_uid).await {
+                    Ok(None) => Cow::Borrowed(&self.policy),
+                    Ok(Some(_)) | Err(_) => {
+                        warn!(customer_uid = %seen.customer_uid, reason, outcome = "not missing", "refused in the words of a missing billing key");
+                        let declines = self.policy.declines.where_the_key_is_there();
+                        Cow::Owned(Policy { declines, ..self.policy.clone() })
+                    }
+                }
+            }
+            Proof::Paid(_) | Proof::Declined { .. } => Cow::Borrowed(&self.policy),
         }
     }
 

@@ -67,8 +67,8 @@ async fn what_is_left_unpaid_stays_past_due_and_is_charged_no_more() {
 async fn a_deleted_billing_key_is_not_retried() {
     let world = World::new().await;
     let id = world.subscribed("coffee").await;
-    let refusal = Fault::Refuse { code: 1, message: "등록되지 않은 구매자입니다.".into() };
-    world.fault(Rule::once(Call::Again, refusal));
+    let key = id.into();
+    world.stack.billing.iamport.delete_billing_key(&key, "in the console").await.unwrap();
     world.live_until(seoul("2026-12-30T12:00")).await;
     let subscription = world.subscription(id).await;
     assert_eq!((subscription.status, subscription.can_be_charged()), (Status::PastDue, false));
@@ -240,4 +240,19 @@ async fn a_new_key_is_charged_though_the_worker_died_as_it_was_recorded() {
         assert_eq!(s.status, Status::Active, "listed {:?}, {:?}", s.listed_at, world.outcomes(id).await);
         world.reconciled(&[id]).await;
     }
+}
+
+/// For two hours the channel is misconfigured, which I'mport says in the words of a missing key.
+#[tokio::test]
+async fn a_channel_that_is_misconfigured_for_two_hours_cancels_nobody() {
+    let world = World::new().await;
+    let id = world.subscribed("coffee").await;
+    let refusal = Fault::Refuse { code: 1, message: "등록되지 않은 사용자입니다".to_owned() };
+    let rule = Rule::always(refusal).on(Call::Again);
+    world.fault(rule.between(seoul("2026-12-23T09:00"), seoul("2026-12-23T11:00")));
+    world.live_until(seoul("2027-01-05T12:00")).await;
+    assert!(world.stack.iamport().books().key(&id.to_string()).is_some(), "the key was there all the time");
+    let s = world.subscription(id).await;
+    assert_eq!((s.status, world.outcomes(id).await.last().copied()), (Status::Active, Some("paid")), "{s:?}");
+    world.reconciled(&[id]).await;
 }

@@ -56,6 +56,8 @@ metrics! {
     IamportLatency: "Milliseconds",
     /// Calls without a documented answer.
     IamportErrors: "Count",
+    /// Many are refused alike: 1 while it goes on, 0 once a charge is paid again.
+    Incident: "Count",
     /// Payments that only the ledger has, too many to be believed: once for each day that is compared to its end.
     Implausible: "Count",
     /// Living subscriptions that the index of what is due had lost: once for each look through all of them.

@@ -26,12 +26,12 @@ pub(crate) async fn switch(app: &App, request: &Request) -> Result<Response<Body
     let now = app.billing.clock.now();
     let by = token::caller(request);
     warn!(on, by, reason, outcome = "switched", "the kill switch");
-    let charging = Charging { on, since: Some(now), by: Some(by), reason: Some(reason) };
+    let charging = Charging { on, since: Some(now), by: Some(by), reason: Some(reason), incident: None };
     app.billing.store.put_charging(&charging, now).await?;
     Ok(answer(StatusCode::OK, &shown(&charging)))
 }
 
 fn shown(charging: &Charging) -> serde_json::Value {
-    let Charging { on, since, by, reason } = charging;
+    let Charging { on, since, by, reason, incident: _ } = charging;
     serde_json::json!({ "on": on, "since": since, "by": by, "reason": reason })
 }

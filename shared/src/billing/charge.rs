@@ -18,8 +18,6 @@
 //!
 //! An attempt without proof is *in doubt*: it keeps its name, blocks every other attempt, and is looked up until known.
 
-use std::borrow::Cow;
-
 use jiff::{SignedDuration, Timestamp};
 use tracing::{info, warn};
 
@@ -29,8 +27,8 @@ use crate::iamport::{Again, Answer, CallError, IamportPayment, PaymentStatus};
 use crate::store::{Entry, Guard, Settled, StoreError, Taken};
 use crate::subscription::settle::{LatePayment, Proof};
 use crate::subscription::{
-    Charge, ChargeStatus, DeclineRules, ImpUid, Intent, MerchantUid, Policy, RepairAction, Review, ReviewCause,
-    Subscription, SubscriptionId, Won,
+    Charge, ChargeStatus, ImpUid, Intent, MerchantUid, RepairAction, Review, ReviewCause, Subscription, SubscriptionId,
+    Won,
 };
 
 /// What became of the attempts at a period that are recorded as declined.
@@ -104,7 +102,20 @@ impl Billing {
             name: &claimed.plan.terms.name,
             tax_free: (tax_free > Won::ZERO).then_some(tax_free),
         };
-        match self.iamport.again(&again, send_by).await {
+        let answer = self.iamport.again(&again, send_by).await;
+        match &answer {
+            Ok(Answer::Done(payment)) if payment.status == PaymentStatus::Paid => {
+                self.note_outcome(&claimed, &intent, None).await;
+            }
+            Ok(Answer::Done(payment)) if payment.status == PaymentStatus::Failed => {
+                self.note_outcome(&claimed, &intent, Some(&fail_reason(payment))).await;
+            }
+            Ok(Answer::Refused { message, .. } | Answer::NotFound { message }) => {
+                self.note_outcome(&claimed, &intent, Some(message)).await;
+            }
+            Ok(Answer::Done(_)) | Err(_) => (),
+        }
+        match answer {
             Ok(Answer::Done(payment)) => Box::pin(self.settle_by_answer(claimed, &intent, &payment)).await,
             Ok(Answer::Refused { message, .. } | Answer::NotFound { message }) => {
                 Box::pin(self.settle_by_refusal(claimed, &intent, message)).await
@@ -206,22 +217,22 @@ impl Billing {
         name: MerchantUid,
         proof: Proof,
     ) -> Result<Charged, StoreError> {
-        let policy = self.judging(&seen, &proof).await;
         let meant = seen.in_flight.clone().filter(|intent| intent.merchant_uid == name);
         let claim = seen.claimed_at;
+        let proof = self.judge(&seen, proof).await;
         for _ in 0..TRIES {
             let now = self.now();
             let mut next = seen.clone();
             let ours = seen.in_flight.as_ref().is_some_and(|intent| intent.merchant_uid == name);
             let proven = match &proof {
                 Proof::Paid(_) => true,
-                Proof::Declined { .. } | Proof::Void { .. } => seen.claimed_at == claim,
+                Proof::Declined { .. } | Proof::Void { .. } | Proof::Refused { .. } => seen.claimed_at == claim,
             };
             if ours && !proven {
                 info!(merchant_uid = %name, outcome = "claimed since", "somebody else has sent it again");
                 return Ok(Charged::InDoubt(Box::new(seen)));
             }
-            let Some(charge) = ours.then(|| next.settle(proof.clone(), now, &policy)).flatten() else {
+            let Some(charge) = ours.then(|| next.settle(proof.clone(), now, &self.policy)).flatten() else {
                 info!(merchant_uid = %name, outcome = "settled already", "somebody else was faster");
                 return self.settled_elsewhere(seen, name, meant.as_ref(), proof).await;
             };
@@ -243,6 +254,11 @@ impl Billing {
                         }
                         Proof::Void { reason } => {
                             warn!(%customer_uid, merchant_uid = %name, attempt, outcome = "void", reason, status, duration_ms, "charge settled");
+                            Charged::Declined(next)
+                        }
+                        Proof::Refused { reason, imp_uid } => {
+                            let imp_uid = imp_uid.as_ref().map(ImpUid::as_str);
+                            warn!(%customer_uid, merchant_uid = %name, imp_uid, attempt, outcome = "refused", reason, status, duration_ms, "charge refused for no fault of the buyer's");
                             Charged::Declined(next)
                         }
                     });
@@ -293,24 +309,6 @@ impl Billing {
         }
     }
 
-    /// What a decline is judged by. Words that say that the billing key is missing break it only where its own look-up shows
-    /// none: where the look-up isn't answered either, the key stays and is tried another day.
-    async fn judging(&self, seen: &Subscription, proof: &Proof) -> Cow<'_, Policy> {
-        match proof {
-            Proof::Declined { reason, .. } if DeclineRules::says_missing(reason) => {
-                match self.iamport.billing_key(&seen.customer_uid).await {
-                    Ok(None) => Cow::Borrowed(&self.policy),
-                    Ok(Some(_)) | Err(_) => {
-                        warn!(customer_uid = %seen.customer_uid, reason, outcome = "not missing", "refused in the words of a missing billing key");
-                        let declines = self.policy.declines.where_the_key_is_there();
-                        Cow::Owned(Policy { declines, ..self.policy.clone() })
-                    }
-                }
-            }
-            Proof::Paid(_) | Proof::Declined { .. } => Cow::Borrowed(&self.policy),
-        }
-    }
-
     /// The attempt isn't in flight any more: it was settled. A payment that isn't in the ledger must still enter it.
     async fn settled_elsewhere(
         &self,
@@ -320,7 +318,9 @@ impl Billing {
         proof: Proof,
     ) -> Result<Charged, StoreError> {
         match proof {
-            Proof::Declined { .. } | Proof::Void { .. } => Ok(Charged::Declined(Box::new(seen))),
+            Proof::Declined { .. } | Proof::Void { .. } | Proof::Refused { .. } => {
+                Ok(Charged::Declined(Box::new(seen)))
+            }
             Proof::Paid(payment) => {
                 let amount = meant.map_or(seen.plan.terms.amount, |intent| intent.amount);
                 let (credit, carried) = meant.map_or((Won::ZERO, Won::ZERO), |intent| (intent.credit, intent.carried));

@@ -12,6 +12,7 @@ mod dispatch;
 mod erase;
 mod hear;
 mod import;
+mod incident;
 mod lost;
 mod my_page;
 mod open_checkout;

@@ -165,6 +165,13 @@ impl Billing {
                 },
                 Step::GiveUp => match self.look_for_billing_key(&mut seen).await? {
                     Look::Found => Ok(()),
+                    // Nobody is given up for what was no buyer's fault.
+                    Look::Nothing if self.is_explained(&mut seen, now).await? => {
+                        if seen.dunning.as_ref().is_none_or(|dunning| dunning.retry_at.is_none()) {
+                            return Ok(Worked::Waiting(Box::new(seen)));
+                        }
+                        self.store.put(&mut seen, now, &self.policy).await
+                    }
                     Look::Nothing => match self.look_for_late_payment(&mut seen).await? {
                         Look::Found => Ok(()),
                         Look::Nothing => {
@@ -228,6 +235,19 @@ impl Billing {
                     }
                 }
             }
+        }
+    }
+
+    /// Whether an incident stands in the way of giving it up: one that goes on, or one that explains its latest decline. That is
+    /// tried once more then, which `seen` says, and isn't written yet.
+    async fn is_explained(&self, seen: &mut Subscription, now: Timestamp) -> Result<bool, StoreError> {
+        match self.explained(seen, now).await? {
+            None => Ok(true),
+            Some(true) => {
+                seen.try_once_more(now);
+                Ok(true)
+            }
+            Some(false) => Ok(false),
         }
     }
 

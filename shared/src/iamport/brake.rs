@@ -5,9 +5,13 @@
 //! long each time, up to [`LONGEST`], with jitter, so that the workers of a stack don't come back all at once. Then one step
 //! alone tries. Nothing is lost by waiting: a step that isn't begun stays due, and its attempt isn't claimed.
 
+use std::collections::VecDeque;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use jiff::{SignedDuration, Timestamp};
+
+use crate::subscription::SubscriptionId;
+use crate::subscription::dunning::alike;
 
 /// As many steps side by side as a batch has messages.
 const MOST_ABREAST: usize = crate::queue::BATCH;
@@ -17,6 +21,16 @@ const SLOW: SignedDuration = SignedDuration::from_secs(10);
 const FAILURES: u32 = 5;
 const SHORTEST: SignedDuration = SignedDuration::from_secs(2);
 const LONGEST: SignedDuration = SignedDuration::from_mins(2);
+
+/// So many of the latest first attempts are compared with each other,
+const COMPARED: usize = 12;
+/// and where so many of them, of different subscriptions, were refused alike, it is an incident. Of renewals that are tried for
+/// the first time more than four fifths are paid, so that this isn't what buyers' accounts come to by chance.
+const ALIKE: usize = 10;
+/// Others may have met it before this process did.
+const SEEN_LATE: SignedDuration = SignedDuration::from_mins(15);
+/// While an incident goes on, a process tries so often whether it is over.
+const PROBES: SignedDuration = SignedDuration::from_mins(1);
 
 /// How one process's calls to I'mport go.
 #[derive(Debug)]
@@ -31,11 +45,22 @@ struct State {
     closed_until: Timestamp,
     /// How the calls went since [`Brake::abreast`] was last asked; nothing where there were none.
     all_well: Option<bool>,
+    /// What the latest first attempts came to: whose, when, and the words of a refusal.
+    heard: VecDeque<(SubscriptionId, Timestamp, Option<String>)>,
+    /// When it was tried last whether an incident is over.
+    probed_at: Timestamp,
 }
 
 impl Default for Brake {
     fn default() -> Self {
-        let state = State { abreast: MOST_ABREAST, failures: 0, closed_until: Timestamp::MIN, all_well: None };
+        let state = State {
+            abreast: MOST_ABREAST,
+            failures: 0,
+            closed_until: Timestamp::MIN,
+            all_well: None,
+            heard: VecDeque::new(),
+            probed_at: Timestamp::MIN,
+        };
         Self(Mutex::new(state))
     }
 }
@@ -53,6 +78,35 @@ impl Brake {
     /// Whether nothing may be begun at `now`.
     pub fn is_closed(&self, now: Timestamp) -> bool {
         now < self.state().closed_until
+    }
+
+    /// The first attempt to charge `who` was paid, or refused in these words. Where so many were refused alike that it is an
+    /// incident: its words, and since when.
+    pub fn hear(&self, who: SubscriptionId, words: Option<&str>, now: Timestamp) -> Option<(String, Timestamp)> {
+        let mut state = self.state();
+        state.heard.retain(|(known, _, _)| *known != who);
+        state.heard.push_back((who, now, words.map(str::to_owned)));
+        if state.heard.len() > COMPARED {
+            state.heard.pop_front();
+        }
+        let words = words?;
+        let same = |heard: &&(SubscriptionId, Timestamp, Option<String>)| {
+            heard.2.as_deref().is_some_and(|other| alike(other) == alike(words))
+        };
+        let count = state.heard.iter().filter(same).count();
+        let since = state.heard.iter().find(same).map(|(_, at, _)| *at)?;
+        let began = since.saturating_sub(SEEN_LATE).unwrap_or(since);
+        (count >= ALIKE).then(|| (words.to_owned(), began))
+    }
+
+    /// Whether it is time to try whether an incident is over. Then it is this caller's turn, and nobody else's for a while.
+    pub fn may_probe(&self, now: Timestamp) -> bool {
+        let mut state = self.state();
+        let due = state.probed_at.saturating_add(PROBES).is_ok_and(|at| at <= now);
+        if due {
+            state.probed_at = now;
+        }
+        due
     }
 
     /// A call has ended at `now`, after `took`.

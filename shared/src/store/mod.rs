@@ -50,7 +50,7 @@ pub use meter::Meter;
 pub use plans::PlanPut;
 pub use run::{Run, Sweep};
 pub use subscriptions::{Buyer, Created, Guard, Idempotency, MOST_WINDOWS, Taken};
-pub use switch::{Charging, SWITCH_KEPT};
+pub use switch::{Charging, Incident, SWITCH_KEPT};
 
 /// A DynamoDB item.
 pub type Item = HashMap<String, AttributeValue>;
@@ -61,8 +61,8 @@ pub struct Store {
     client: Client,
     table: String,
     meter: Arc<Meter>,
-    /// When the switch was read last, and whether charging was on.
-    switch: Arc<Mutex<Option<(Timestamp, bool)>>>,
+    /// When the switch was read last, and how it stood.
+    switch: Arc<Mutex<Option<(Timestamp, Charging)>>>,
 }
 
 impl Store {

@@ -597,6 +597,7 @@ const SUBSCRIPTION: Shape = Shape {
         "attempts",
         "paid_through",
         "dunning",
+        "not_before",
         "in_flight",
         "claimed_at",
         "sends",
@@ -693,6 +694,7 @@ mod tests {
         s.name_key = Some(crate::subscription::NameKey::new(1));
         s.dunning = Some(Dunning { retry_at: Some(now), ..Dunning::begin(1, now) });
         s.in_flight = Some(intent);
+        s.not_before = Some(now);
         s.doubt = Some(Doubt { since: now, looks: 1, next_look: now, unsent: true, refusal: Some(String::new()) });
         s.next_plan = Some(plan);
         s.key_deletion = Some(KeyDeletion { due_at: now, tries: 1 });

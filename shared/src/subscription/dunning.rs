@@ -136,6 +136,11 @@ impl Default for DeclineRules {
     }
 }
 
+/// Words without what differs from one refusal to the next: numbers, names of payments, marks.
+pub fn alike(words: &str) -> String {
+    words.chars().filter(|c| c.is_alphabetic()).collect()
+}
+
 impl DeclineRules {
     /// Rules in which a message that contains one of `hard` is a hard decline, and any other a soft one.
     pub fn new(hard: Vec<String>) -> Self {
@@ -146,13 +151,6 @@ impl DeclineRules {
     /// misconfigured (seen), so that only the key's own look-up tells. What a gateway says of a card isn't meant.
     pub fn says_missing(message: &str) -> bool {
         message.contains(NO_KEY) && !message.contains("카드")
-    }
-
-    /// These rules, for a message in the words of a missing key where the key is there: whatever was refused, a new key won't
-    /// help.
-    #[must_use]
-    pub fn where_the_key_is_there(&self) -> Self {
-        Self { hard: self.hard.iter().filter(|fragment| !fragment.contains(NO_KEY)).cloned().collect() }
     }
 
     /// What kind of decline `message` speaks of.
@@ -187,18 +185,6 @@ mod tests {
         assert_eq!(rules.kind("등록되지 않은 사용자입니다"), DeclineKind::Hard);
         assert_eq!(rules.kind("잔액이 부족합니다."), DeclineKind::Soft);
         assert_eq!(rules.kind(""), DeclineKind::Soft);
-    }
-
-    #[test]
-    fn words_of_a_missing_key_are_soft_where_the_key_is_there_and_others_stay_what_they_are() {
-        let rules = DeclineRules::default().where_the_key_is_there();
-        for (message, missing, kind) in [
-            ("등록되지 않은 사용자입니다", true, DeclineKind::Soft),
-            ("등록되지 않은 카드입니다.", false, DeclineKind::Soft),
-            ("유효기간이 지난 카드입니다.", false, DeclineKind::Hard),
-        ] {
-            assert_eq!((DeclineRules::says_missing(message), rules.kind(message)), (missing, kind), "{message}");
-        }
     }
 
     #[test]

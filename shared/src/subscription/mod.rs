@@ -101,6 +101,9 @@ pub struct Subscription {
     /// Present while past due.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub dunning: Option<Dunning>,
+    /// What was refused for no fault of the buyer's isn't tried again before.
+    #[serde(default, with = "millisecond::optional", skip_serializing_if = "Option::is_none")]
+    pub not_before: Option<Timestamp>,
     /// The attempt that was claimed and isn't settled. While there is one, no other is made.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub in_flight: Option<Intent>,
@@ -391,6 +394,7 @@ impl Subscription {
             attempts: 0,
             paid_through: 0,
             dunning: None,
+            not_before: None,
             in_flight: None,
             claimed_at: None,
             sends: 0,

@@ -39,7 +39,18 @@ pub enum Proof {
         /// Why, in our words.
         reason: String,
     },
+    /// As declined, for a reason that isn't the buyer's: the channel, the gateway, or whatever many are refused for alike. It judges
+    /// no billing key and begins no dunning; the charge is tried again later.
+    Refused {
+        /// I'mport's or the gateway's words.
+        reason: String,
+        /// I'mport's name for the attempt, where it made one.
+        imp_uid: Option<ImpUid>,
+    },
 }
+
+/// What was refused for no fault of the buyer's is tried again after so long.
+pub const REFUSED_AGAIN: SignedDuration = SignedDuration::from_hours(1);
 
 /// A payment that I'mport shows, whatever we hold of it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -106,7 +117,7 @@ impl Subscription {
         let paid_before = intent.period <= self.paid_through;
         let status = match &proof {
             Proof::Paid(payment) => ChargeStatus::Paid(payment.clone()),
-            Proof::Declined { reason, imp_uid } => {
+            Proof::Declined { reason, imp_uid } | Proof::Refused { reason, imp_uid } => {
                 ChargeStatus::Declined { reason: reason.clone(), imp_uid: imp_uid.clone() }
             }
             Proof::Void { reason } => ChargeStatus::Declined { reason: reason.clone(), imp_uid: None },
@@ -118,8 +129,14 @@ impl Subscription {
                 charge.credit = self.advance(intent.period, intent.credit, claimed_at);
                 self.pay_carried(intent.carried);
             }
-            Proof::Declined { .. } | Proof::Void { .. } if paid_before => (),
+            Proof::Declined { .. } | Proof::Void { .. } | Proof::Refused { .. } if paid_before => (),
             Proof::Void { .. } => self.attempts = self.attempts.max(intent.attempt),
+            // The buyer who waits reads why, and may try again.
+            Proof::Refused { .. } if self.standing() != Status::Pending => {
+                self.attempts = self.attempts.max(intent.attempt);
+                self.not_before = Some(after(now, REFUSED_AGAIN));
+            }
+            Proof::Refused { reason, .. } => self.decline(&intent, &reason, claimed_at, now, policy),
             Proof::Declined { reason, .. } => self.decline(&intent, &reason, claimed_at, now, policy),
         }
         Some(charge)
@@ -255,6 +272,17 @@ impl Subscription {
         doubt.next_look = at;
     }
 
+    /// An incident, which was nobody's fault here, is over: the declines of that time are tried once more before anything follows
+    /// from them.
+    pub fn try_once_more(&mut self, now: Timestamp) {
+        if let Some(dunning) = &mut self.dunning {
+            dunning.retry_at = Some(now);
+        }
+        if let Some(method) = self.payment_method.as_mut().filter(|method| !method.deleted) {
+            method.broken = false;
+        }
+    }
+
     /// What was too little to be charged is paid. Where another payment has paid it before, it is the buyer's.
     fn pay_carried(&mut self, carried: Won) {
         self.credit = self.credit + carried.saturating_sub(self.carried);
@@ -265,6 +293,7 @@ impl Subscription {
     /// there still. Between an attempt and its late payment another may have used it.
     #[must_use]
     fn advance(&mut self, period: u32, credit: Won, attempted_at: Timestamp) -> Won {
+        self.not_before = None;
         let used = credit.min(self.credit);
         self.credit = self.credit.saturating_sub(used);
         self.anchor.get_or_insert(attempted_at);
@@ -299,6 +328,7 @@ impl Subscription {
 
     /// A decline judges the billing key that was charged, and no other: not one that came while the attempt was in doubt.
     fn decline(&mut self, intent: &Intent, reason: &str, claimed_at: Timestamp, now: Timestamp, policy: &Policy) {
+        self.not_before = None;
         self.attempts = self.attempts.max(intent.attempt);
         let hard = policy.declines.kind(reason) == DeclineKind::Hard;
         let window = self.window_charged(intent, claimed_at);

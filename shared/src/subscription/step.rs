@@ -272,13 +272,13 @@ impl Subscription {
         let renewed = self.payment_method.as_ref().is_some_and(|method| !method.broken && dunning.is_untried(method));
         if renewed {
             // The buyer has just brought a new billing key, and waits: no window, no schedule.
-            let at = self.breaker_opens().max(dunning.last_decline);
+            let at = self.held_until().max(dunning.last_decline);
             return Some((at, charge_or_use_credit(self.intent(self.charge_until(policy), policy)?)));
         }
         if let Some(at) = dunning.retry_at.filter(|_| self.can_be_charged()) {
             // The merchant has asked for it, and looks.
             return Some((
-                at.max(self.breaker_opens()),
+                at.max(self.held_until()),
                 charge_or_use_credit(self.intent(self.charge_until(policy), policy)?),
             ));
         }
@@ -303,7 +303,7 @@ impl Subscription {
         if self.payment_method.as_ref().is_some_and(|method| method.deleted) {
             return Some((due, Step::GoUnpaid(intent)));
         }
-        let at = policy.charge_window.next_opening(due.max(self.breaker_opens()));
+        let at = policy.charge_window.next_opening(due.max(self.held_until()));
         let at =
             if at <= now && !policy.charge_window.is_open(now) { policy.charge_window.next_opening(now) } else { at };
         Some((at, Step::Charge(intent)))
@@ -358,6 +358,11 @@ impl Subscription {
             0 => Timestamp::UNIX_EPOCH,
             oldest => Timestamp::from_millisecond(oldest).map_or(FOREVER, |t| after(t, BREAKER_SPAN)),
         }
+    }
+
+    /// Before then nothing is charged, whatever is due: by the breaker, or after a refusal.
+    fn held_until(&self) -> Timestamp {
+        self.not_before.map_or(self.breaker_opens(), |at| at.max(self.breaker_opens()))
     }
 
     /// The plan's dunning, or the stack's.

@@ -1053,7 +1053,7 @@ async fn switch(world: &Arc<World>, billing: &Billing, nth: usize, on: bool) {
         let word = if on { "on" } else { "off" };
         let actor = Actor::new(world, format!("switch {nth} {word} {turn}"));
         let now = billing.clock.now();
-        let charging = Charging { on, since: Some(now), by: None, reason: None };
+        let charging = Charging { on, since: Some(now), ..Charging::default() };
         let done = actor.live(billing.store.put_charging(&charging, now)).await;
         if matches!(done, Some(Ok(()))) {
             return world.say(|| format!("charging is {word}"));

@@ -1,8 +1,10 @@
 //! I'mport refuses for hours: workers slow down, the due list waits, and then everybody is charged once.
 
 use jiff::SignedDuration;
-use journeys::{World, seoul};
+use journeys::{World, no_money, seoul};
 use maedal::clock::Clock;
+use maedal::subscription::{Status, SubscriptionId};
+use sandbox::Options;
 use sandbox::crowd::copies;
 use simulator::{Call, Fault, Rule};
 
@@ -42,4 +44,89 @@ async fn an_outage_is_not_hammered_and_everybody_is_charged_once_after_it() {
     let books = world.stack.iamport();
     let paid: std::collections::BTreeSet<_> = books.books().payments().iter().map(|p| &p.order.merchant_uid).collect();
     assert_eq!(paid.len(), 2 + SUBSCRIBERS, "the billing key, the first charge, and one renewal each");
+}
+
+/// For two hours the channel is misconfigured, which I'mport says in the words of a missing key (iamport-facts §13).
+#[tokio::test]
+async fn a_channel_that_is_misconfigured_for_two_hours_cancels_nobody() {
+    let world = World::new().await;
+    let id = world.subscribed("coffee").await;
+    let refusal = Fault::Refuse { code: 1, message: "등록되지 않은 사용자입니다".to_owned() };
+    let rule = Rule::always(refusal).on(Call::Again);
+    world.fault(rule.between(seoul("2026-12-23T09:00"), seoul("2026-12-23T11:00")));
+    world.live_until(seoul("2027-01-05T12:00")).await;
+    assert!(world.stack.iamport().books().key(&id.to_string()).is_some(), "the key was there all the time");
+    let s = world.subscription(id).await;
+    assert_eq!((s.status, world.outcomes(id).await.last().copied()), (Status::Active, Some("paid")), "{s:?}");
+}
+
+/// The key is really gone: the same words count.
+#[tokio::test]
+async fn a_key_that_is_gone_is_a_hard_decline_as_its_own_look_up_shows() {
+    let world = World::new().await;
+    let id = world.subscribed("coffee").await;
+    let customer_uid = id.to_string().parse().unwrap();
+    world.stack.billing.iamport.delete_billing_key(&customer_uid, "by hand").await.unwrap().unwrap();
+    world.live_until(seoul("2026-12-23T12:00")).await;
+    let s = world.subscription(id).await;
+    assert_eq!((s.status, s.payment_method.map(|method| method.broken)), (Status::PastDue, Some(true)));
+}
+
+const MANY: usize = 16;
+
+async fn many(world: &World) -> Vec<SubscriptionId> {
+    let mut ids = Vec::new();
+    for _ in 0..MANY {
+        ids.push(world.subscribed("coffee").await);
+    }
+    ids
+}
+
+/// All are refused or declined alike for longer than dunning goes on, which ends a day after the first decline here.
+#[tokio::test]
+async fn what_all_are_refused_for_alike_is_an_incident_in_which_nobody_is_canceled() {
+    for fault in [
+        Fault::Refuse { code: 1, message: "비인증결제모듈 사용정보를 찾을 수 없습니다.".to_owned() },
+        Fault::Decline { message: "해지된 정기결제입니다.".to_owned() },
+    ] {
+        let mut options = Options::default();
+        options.policy.dunning.retry_days = Vec::new();
+        let world = World::with(options).await;
+        let ids = many(&world).await;
+        world.fault(Rule::always(fault.clone()).on(Call::Again));
+        world.live_until(seoul("2026-12-24T13:00")).await;
+        let failed = world.payments() - MANY;
+        let incident = world.stack.billing.store.charging().await.unwrap().incident;
+        assert!(incident.is_some_and(|incident| incident.until.is_none()), "{fault:?}");
+        for id in &ids {
+            let status = world.subscription(*id).await.status;
+            assert!(matches!(status, Status::Active | Status::PastDue), "{status:?} while it goes on: {fault:?}");
+        }
+        assert!(failed < MANY * 3, "{failed} attempts in a day");
+        world.no_faults();
+        world.live_until(seoul("2026-12-25T15:00")).await;
+        for id in &ids {
+            let s = world.subscription(*id).await;
+            let last = world.outcomes(*id).await.last().copied();
+            assert_eq!((s.status, last), (Status::Active, Some("paid")), "{fault:?}: {s:?}");
+        }
+        let incident = world.stack.billing.store.charging().await.unwrap().incident;
+        assert!(incident.is_some_and(|incident| incident.until.is_some()), "it is over");
+        world.reconciled(&ids).await;
+    }
+}
+
+#[tokio::test]
+async fn buyers_without_money_among_others_are_no_incident() {
+    let world = World::new().await;
+    let ids = many(&world).await;
+    for id in ids.iter().step_by(3) {
+        world.fault(Rule::always(no_money()).on(Call::Again).merchant_uid(&id.to_string()));
+    }
+    world.live_until(seoul("2027-01-08T12:00")).await;
+    assert_eq!(world.stack.billing.store.charging().await.unwrap().incident, None);
+    for (nth, id) in ids.iter().enumerate() {
+        let wanted = if nth % 3 == 0 { Status::Canceled } else { Status::Active };
+        assert_eq!(world.subscription(*id).await.status, wanted);
+    }
 }

@@ -111,12 +111,12 @@ pub const BUGS: &[Bug] = &[
         name: "a look-up that fails is a decline",
         edits: &[(
             RESOLVE,
-            "            Err(error) => self.doubt(seen, unsent, refusal, &error.to_string()).await,\n",
+            "            Err(error) => return self.doubt(seen, unsent, refusal, &error.to_string()).await,\n",
             "            Err(error) if BUG => {
                 let proof = Proof::Declined { reason: error.to_string(), imp_uid: None };
-                self.settle(seen, intent.merchant_uid, proof).await
+                return self.settle(seen, intent.merchant_uid, proof).await;
             }
-            Err(error) => self.doubt(seen, unsent, refusal, &error.to_string()).await,\n",
+            Err(error) => return self.doubt(seen, unsent, refusal, &error.to_string()).await,\n",
         )],
     },
     Bug {
@@ -272,8 +272,11 @@ pub const BUGS: &[Bug] = &[
         name: "nobody asks whether charging is on",
         edits: &[(
             "shared/src/store/switch.rs",
-            "        let on = self.charging().await?.on;\n",
-            "        let on = self.charging().await?.on || BUG;\n",
+            "            return Ok(charging.on);\n        }\n        let charging = self.charging().await?;\n        let on = charging.on;\n",
+            "            return Ok(charging.on || BUG);
+        }
+        let charging = self.charging().await?;
+        let on = charging.on || BUG;\n",
         )],
     },
     Bug {

@@ -189,6 +189,11 @@ impl Subscription {
             true => charge.is_duplicate(now),
             // A first period that the books have lost began when it was paid.
             false => {
+                // The decline that broke the key of a buyer who waited was none.
+                let pending = self.standing() == Status::Pending;
+                if let Some(method) = self.payment_method.as_mut().filter(|method| pending && !method.deleted) {
+                    method.broken = false;
+                }
                 charge.credit = self.advance(period, late.credit, paid_at.filter(|at| *at < now).unwrap_or(now));
                 self.pay_carried(late.carried);
             }

@@ -128,3 +128,25 @@ fn a_late_payment_uses_the_credit_that_is_there() {
         assert_eq!((charge.duplicate, charge.credit, subscription.credit.get()), (true, Won::ZERO, balance - used));
     }
 }
+
+/// The buyer waits at the first charge, which fails; the key counts as broken, until the charge turns out to be paid: with it.
+#[test]
+fn a_key_whose_first_charge_was_paid_late_is_not_broken() {
+    let policy = Policy::default();
+    let mut subscription = open("2026-11-30T01:00:00Z".parse().unwrap());
+    let (first, now) = claim(&mut subscription, "2026-11-30T01:00:00Z".parse().unwrap(), &policy);
+    subscription.settle(declined(), now, &policy).unwrap();
+    assert!(!subscription.can_be_charged());
+    let late = LatePayment {
+        merchant_uid: first,
+        amount: PRICE,
+        credit: Won::ZERO,
+        carried: Won::ZERO,
+        payment: paid("imp_1"),
+    };
+    subscription.record_late(late, false, now).unwrap();
+    assert_eq!(subscription.status, Status::Active);
+    let (_, now) = claim(&mut subscription, now, &policy);
+    subscription.settle(declined(), now, &policy).unwrap();
+    assert!(subscription.can_be_charged(), "a decline for want of money is tried again on its day");
+}

@@ -46,6 +46,9 @@ const RESOLVE: &str = "shared/src/billing/resolve.rs";
 const RECORD: &str = "shared/src/billing/record.rs";
 const VERIFY: &str = "shared/src/billing/verify.rs";
 const SUBSCRIPTIONS: &str = "shared/src/store/subscriptions.rs";
+const WORK: &str = "shared/src/billing/work.rs";
+const STEP: &str = "shared/src/subscription/step.rs";
+const COMMAND: &str = "shared/src/subscription/command.rs";
 const SETTLE: &str = "shared/src/subscription/settle.rs";
 
 /// The bugs.
@@ -212,14 +215,14 @@ pub const BUGS: &[Bug] = &[
         name: "subscription and ledger are written one after the other",
         edits: &[(
             "shared/src/store/ledger.rs",
-            "        let Err(in_the_way) = self.transact(writes, SETTLE).await? else {",
+            "        let Err(in_the_way) = self.transact(writes, SETTLE).await? else {\n",
             "        if BUG {
             let billed: Vec<Entry> = entries.iter().map(|entry| entry.billed(&next)).collect();
             self.put(subscription, now, policy).await?;
             self.write(&billed).await?;
             return Ok(Settled::Written);
         }
-        let Err(in_the_way) = self.transact(writes, SETTLE).await? else {",
+        let Err(in_the_way) = self.transact(writes, SETTLE).await? else {\n",
         )],
     },
     Bug {
@@ -288,6 +291,93 @@ pub const BUGS: &[Bug] = &[
             self.store.subscription(id).await?;
         }
         match self.store.claim(id, guard, self.now()).await {\n",
+        )],
+    },
+    Bug {
+        name: "a decline breaks whatever billing key is there",
+        edits: &[(
+            SETTLE,
+            "self.payment_method.as_mut().filter(|method| method.window == window);",
+            "self.payment_method.as_mut().filter(|method| BUG || method.window == window);",
+        )],
+    },
+    Bug {
+        name: "who is given up is not asked for a new billing key's window",
+        edits: &[(
+            WORK,
+            "                Step::GiveUp => match self.look_for_billing_key(&mut seen).await? {\n",
+            "                Step::GiveUp => match if BUG { Look::Nothing } else { self.look_for_billing_key(&mut seen).await? } {\n",
+        )],
+    },
+    Bug {
+        name: "a change of plan gives no credit",
+        edits: &[(
+            COMMAND,
+            "self.credit = self.credit + unused;",
+            "self.credit = if BUG { self.credit } else { self.credit + unused };",
+        )],
+    },
+    Bug {
+        name: "a change of plan at the period's end has the old price",
+        edits: &[(
+            SETTLE,
+            "let Some(plan) = self.next_plan.take() else { return };",
+            "let Some(plan) = self.next_plan.take().filter(|_| !BUG) else { return };",
+        )],
+    },
+    Bug {
+        name: "nobody heeds a cancellation at the period's end",
+        edits: &[(
+            STEP,
+            "match (self.cancel_at_period_end, &self.next_plan) {",
+            "match (self.cancel_at_period_end && !BUG, &self.next_plan) {",
+        )],
+    },
+    Bug {
+        name: "a billing key is charged while its deletion is pending",
+        edits: &[(
+            STEP,
+            "        if let Some(deletion) = &self.key_deletion {\n            return Some((deletion.due_at, Step::DeleteKey));",
+            "        if let Some(deletion) = self.key_deletion.as_ref().filter(|_| !BUG) {\n            return Some((deletion.due_at, Step::DeleteKey));",
+        )],
+    },
+    Bug {
+        name: "a declined attempt's name is used again",
+        edits: &[(
+            SETTLE,
+            "        self.attempts = self.attempts.max(intent.attempt);\n",
+            "        if !BUG {
+            self.attempts = self.attempts.max(intent.attempt);
+        }\n",
+        )],
+    },
+    Bug {
+        name: "comparing the books leaves out what nobody told of",
+        edits: &[(
+            "shared/src/billing/reconcile.rs",
+            "        let recorded = match in_flight {\n",
+            "        if BUG && !in_flight {
+            return Ok(Followed::Agrees);
+        }
+        let recorded = match in_flight {\n",
+        )],
+    },
+    Bug {
+        name: "nobody lists who is past due",
+        edits: &[(
+            STEP,
+            "        self.agenda(now, policy).map(|(at, _)| at)\n",
+            "        self.agenda(now, policy).map(|(at, _)| at).filter(|_| !BUG || self.status != Status::PastDue)\n",
+        )],
+    },
+    Bug {
+        name: "an answer of I'mport's doesn't end the review that waits for it",
+        edits: &[(
+            SETTLE,
+            "        self.end_review_of(ReviewCause::Doubt);\n",
+            "        if !BUG {
+            self.end_review_of(ReviewCause::Doubt);
+        }\n",
         )],
     },
 ];

@@ -39,6 +39,7 @@ use crate::people::{Ask, Deed, Gateway, Life, Way};
 use crate::queue::{Received, ToQueue};
 use crate::rules::{Facts, Rule, Violation};
 use crate::script::{Place, Script, Strikes};
+use crate::table::Account;
 use crate::time::Time;
 use crate::world::{SETUP, ToIamport, ToTable, World};
 
@@ -261,11 +262,9 @@ impl Comparison {
     }
 }
 
-/// What waits for a person.
-fn waiting(world: &World) -> Vec<SubscriptionId> {
-    let inner = world.inner();
-    let waits = |id: &SubscriptionId| inner.copy.accounts[id].waits_for_a_person();
-    inner.copy.accounts.keys().copied().filter(|id| waits(id)).collect()
+/// The subscriptions of which this holds.
+fn those(world: &World, holds: fn(&Account) -> bool) -> Vec<SubscriptionId> {
+    world.inner().copy.accounts.iter().filter(|(_, account)| holds(account)).map(|(id, _)| *id).collect()
 }
 
 /// An operator decides of `id`. Why it can't be, where it can't.
@@ -621,7 +620,7 @@ impl<'a> Show<'a> {
 
     /// A person decides of all that waits for one. False: nothing does.
     async fn repair_all(&mut self) -> bool {
-        let waiting: Vec<SubscriptionId> = waiting(&self.world);
+        let waiting = those(&self.world, Account::waits_for_a_person);
         for id in &waiting {
             let actor = self.actor("operator");
             if let Some(why) = repair(&actor, &self.crew.manage.billing, *id).await {
@@ -809,7 +808,7 @@ impl<'a> Show<'a> {
                 }
             }
             Deed::Repair => {
-                for id in waiting(&world) {
+                for id in those(&world, Account::is_in_review) {
                     let (actor, billing) = (self.actor("operator"), self.crew.manage.billing.clone());
                     self.crowd.spawn(async move {
                         let _ = repair(&actor, &billing, id).await;

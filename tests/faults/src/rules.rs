@@ -7,7 +7,7 @@ use jiff::{SignedDuration, Timestamp};
 use maedal::subscription::step::WINDOW_LOOK;
 use maedal::subscription::{
     AfterDunning, CLAIMS_A_DAY, Charge, ChargeStatus, EndReason, Finding, MerchantUid, PaymentMethod, Policy, Purpose,
-    RepairAction, Review, ReviewCause, Status, Subscription, SubscriptionId,
+    RepairAction, ReviewCause, Status, Subscription, SubscriptionId,
 };
 use serde_json::Value;
 use simulator::{Payment, Simulator};
@@ -111,6 +111,7 @@ pub struct Was {
     paid_through: u32,
     in_flight: Option<MerchantUid>,
     window_opened_at: Option<Timestamp>,
+    past_due_since: Option<Timestamp>,
 }
 
 /// The rules, and what they have to remember.
@@ -127,7 +128,6 @@ pub struct Rules {
     /// Whom a charge was refused, or didn't reach, for no doing of theirs.
     refused: BTreeSet<SubscriptionId>,
     policies: Vec<Policy>,
-    calm_since: Option<Timestamp>,
     wrong_amounts: BTreeMap<SubscriptionId, BTreeSet<String>>,
     repairs: BTreeMap<SubscriptionId, Vec<(RepairAction, BTreeSet<String>)>>,
     off_since: Option<Timestamp>,
@@ -144,11 +144,6 @@ impl Rules {
     /// The merchant deploys another policy.
     pub fn deployed(&mut self, policy: Policy) {
         self.policies.push(policy);
-    }
-
-    /// From here on nothing goes wrong any more.
-    pub fn calms_down(&mut self, now: Timestamp) {
-        self.calm_since = Some(now);
     }
 
     /// Something is broken.
@@ -209,7 +204,7 @@ impl Rules {
 
     /// Where an operator gave up on it, or took it as it came, the two books need not say the same.
     fn is_a_persons(&self, account: &Account, id: SubscriptionId) -> bool {
-        account.waits_for_a_person() || self.wrong_amounts.contains_key(&id) || self.is_written_off(id)
+        account.is_in_review() || self.wrong_amounts.contains_key(&id) || self.is_written_off(id)
     }
 
     /// The two books agree, and so comparing them must find nothing: the ledgers are the same before and after. A billing key of
@@ -239,6 +234,7 @@ impl Rules {
             paid_through: subscription.paid_through,
             in_flight: subscription.in_flight.as_ref().map(|intent| intent.merchant_uid),
             window_opened_at: subscription.window_opened_at,
+            past_due_since: subscription.dunning.as_ref().map(|dunning| dunning.since),
         };
         copy.accounts.iter().filter_map(|(id, account)| Some((*id, was(account.subscription.as_ref()?)))).collect()
     }
@@ -444,6 +440,15 @@ impl Rules {
         if untried.is_some() {
             self.broken(Rule::GivenUp, format!("{id} is canceled as unpaid, and its billing key was never tried"));
         }
+        let key = facts.iamport.books().key(is.customer_uid.as_str());
+        let since = was.past_due_since.unwrap_or(facts.now).saturating_sub(FORGOTTEN_AFTER).unwrap_or(facts.now);
+        let declined = facts.iamport.books().payments().iter().any(|payment| {
+            let ours = payment.order.merchant_uid.parse::<MerchantUid>().is_ok_and(|name| name.subscription == id);
+            ours && payment.failed_at.is_some_and(|at| at >= since)
+        });
+        if key.is_some() && !declined && !self.refused.contains(&id) {
+            self.broken(Rule::GivenUp, format!("{id} is canceled as unpaid, and its key was never declined"));
+        }
     }
 
     fn settled_together(&mut self, account: &Account, is: &Subscription) {
@@ -539,7 +544,7 @@ impl Rules {
             let unpaid = |charge: &Charge| matches!(charge.status, ChargeStatus::Declined { .. });
             let declined = account.charges.values().any(unpaid);
             let between = Between {
-                refused: declined || self.refused.contains(id) || slow || account.waits_for_a_person(),
+                refused: declined || self.refused.contains(id) || slow || account.is_in_review(),
                 slow,
                 wrong_amount: self.wrong_amounts.contains_key(id) || self.repairs.contains_key(id),
                 deployed: self.policies.len() > 1,
@@ -624,10 +629,8 @@ impl Rules {
                 }
                 continue;
             }
-            // Who looks for seven days, and is struck each time, rightly calls a person. Once nothing goes wrong, nobody is.
-            let before = |review: &Review| self.calm_since.is_none_or(|calm| review.since < calm);
-            let unlucky = |review: &&Review| before(review) && review.reason.ends_with("in seven days");
-            if let Some(review) = subscription.review.as_ref().filter(|review| !unlucky(review)) {
+            // Whom the facts would free is free, once nothing goes wrong; and nothing here is for a person alone to know.
+            if let Some(review) = &subscription.review {
                 self.broken(Rule::NeedlessReview, format!("{id}: {}", review.reason));
             }
             let in_flight = subscription.in_flight.as_ref().filter(|_| !account.waits_for_a_person());

@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use dynoxide::{Database, DynoxideError};
 use jiff::Timestamp;
 use maedal::store::{Due, Key};
-use maedal::subscription::{Charge, Refund, Status, Subscription, SubscriptionId};
+use maedal::subscription::{Charge, Refund, ReviewCause, Status, Subscription, SubscriptionId};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
@@ -73,11 +73,17 @@ pub struct Account {
 }
 
 impl Account {
-    /// Whether nothing more comes of it until a person decides.
-    pub fn waits_for_a_person(&self) -> bool {
+    /// Whether a person is called.
+    pub fn is_in_review(&self) -> bool {
         let waits =
             |subscription: &Subscription| subscription.status == Status::NeedsReview && subscription.repair.is_none();
         self.subscription.as_ref().is_some_and(waits)
+    }
+
+    /// Whether nothing more comes of it until that person decides: nothing that I'mport may say would end its review.
+    pub fn waits_for_a_person(&self) -> bool {
+        let review = self.subscription.as_ref().and_then(|subscription| subscription.review.as_ref());
+        self.is_in_review() && review.is_some_and(|review| review.cause == ReviewCause::Difference)
     }
 }
 

@@ -150,7 +150,6 @@ impl World {
         {
             let mut inner = self.inner();
             (inner.down_until, inner.misconfigured_until) = (None, None);
-            inner.rules.calms_down(self.time.now());
         }
         let now = self.time.now();
         self.with_messages(|messages| messages.redrive(now));

@@ -483,7 +483,7 @@ impl Rules {
                     self.broken(Rule::WithoutProof, format!("{uid} is paid in the ledger, not at I'mport"))
                 }
             },
-            ChargeStatus::Declined { .. } if self.is_written_off(charge.subscription) => (),
+            ChargeStatus::Declined { .. } if charge.moved || self.is_written_off(charge.subscription) => (),
             ChargeStatus::Declined { .. } if self.beyond.contains(&uid) => (),
             ChargeStatus::Declined { .. } => {
                 let paid = iamport.books().payments_of(&uid).find(|payment| payment.was_paid());
@@ -640,7 +640,9 @@ impl Rules {
             if account.charges.values().any(|charge| charge.refund.is_some()) {
                 self.broken(Rule::Stuck, format!("{id}: a refund is under way still"));
             }
-            if is_forgotten(subscription, policy, now) {
+            // Who was left unpaid by the settings of before may rest still: the daily sweep lists them by the new ones.
+            let policies = || self.policies.iter().chain([policy]);
+            if policies().all(|policy| is_forgotten(subscription, policy, now)) {
                 self.broken(Rule::Forgotten, format!("{id} is {}, and nothing is next", subscription.status.word()));
             }
         }

@@ -345,10 +345,10 @@ pub const BUGS: &[Bug] = &[
         name: "a declined attempt's name is used again",
         edits: &[(
             SETTLE,
-            "        self.attempts = self.attempts.max(intent.attempt);\n",
+            "        self.attempts = self.attempts.max(intent.attempt);\n        let hard",
             "        if !BUG {
             self.attempts = self.attempts.max(intent.attempt);
-        }\n",
+        }\n        let hard",
         )],
     },
     Bug {

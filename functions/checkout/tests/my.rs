@@ -254,6 +254,7 @@ async fn a_payment_by_credit_has_an_amount_and_a_receipt_an_address() -> Result<
     }
     let intent = subscription.next_charge(now, policy).ok_or("a charge to come")?;
     let intent = Intent { amount: Won::ZERO, credit: Won::new(5_500), ..intent };
+    subscription.credit = intent.credit;
     entries.push(Entry::New(subscription.settle_by_credit(&intent, now)));
     app.billing.store.settle(&mut subscription, &entries, now, policy).await?;
     let shown = text(&handle(&app, get(&format!("/my/{token}"))?).await);

@@ -153,7 +153,7 @@ async fn the_window_opens_with_the_servers_own_parameters() -> Result<(), Error>
             json!({ "user_code": "imp37739582", "request": {
                 "pg": "chai",
                 "pay_method": "trans",
-                "merchant_uid": format!("{}K{number:05}", session.id),
+                "merchant_uid": session.window_name(number),
                 "name": "월간 구독",
                 "amount": 0,
                 "customer_uid": session.id,

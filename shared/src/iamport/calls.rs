@@ -102,7 +102,7 @@ impl Iamport {
     /// Charges a billing key. Not idempotent: whoever calls it has stored its intent before.
     ///
     /// It is handed to the network no later than `send_by`: the clock is looked at last, behind the token, and before each
-    /// try. From there it is on its way or given up within [`CHARGE_TIMEOUT`], a connection that has to be made included.
+    /// try. From there it is on its way or given up within `CHARGE_TIMEOUT`, a connection that has to be made included.
     pub async fn again(&self, again: &Again<'_>, send_by: Timestamp) -> Result<Answer<IamportPayment>, CallError> {
         if again.name.chars().count() > 40 {
             return Err(CallError::TooLong { field: "name", most: 40 });

@@ -121,7 +121,7 @@ async fn buyers_without_money_among_others_are_no_incident() {
     let world = World::new().await;
     let ids = many(&world).await;
     for id in ids.iter().step_by(3) {
-        world.fault(Rule::always(no_money()).on(Call::Again).merchant_uid(&id.to_string()));
+        world.fault(Rule::always(no_money()).on(Call::Again).merchant_uid(id.to_string()));
     }
     world.live_until(seoul("2027-01-08T12:00")).await;
     assert_eq!(world.stack.billing.store.charging().await.unwrap().incident, None);

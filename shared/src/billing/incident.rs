@@ -49,7 +49,8 @@ impl Billing {
     /// Whether a decline is the buyer's. What says that the key is missing counts only where the key's own look-up shows none.
     pub(super) async fn judge(&self, seen: &Subscription, proof: Proof) -> Proof {
         let Proof::Declined { reason, imp_uid } = proof else { return proof };
-        let explained = self.store.incident().is_some_and(|incident| incident.explains(&reason, self.now()));
+        let made_at = seen.claimed_at.unwrap_or_else(|| self.now());
+        let explained = self.store.latest_incident().is_some_and(|incident| incident.explains(&reason, made_at));
         let theirs = !explained
             && (!DeclineRules::says_missing(&reason)
                 || matches!(self.iamport.billing_key(&seen.customer_uid).await, Ok(None)));
@@ -68,7 +69,7 @@ impl Billing {
         }
         let charges = self.store.charges_of(seen.id, seen.period).await?;
         Ok(Some(charges.iter().max_by_key(|charge| charge.attempt).is_some_and(|charge| match &charge.status {
-            ChargeStatus::Declined { reason, .. } => incident.explains(reason, charge.settled_at),
+            ChargeStatus::Declined { reason, .. } => incident.explains_settled(reason, charge.settled_at),
             ChargeStatus::Paid(_) | ChargeStatus::Credited | ChargeStatus::Imported => false,
         })))
     }

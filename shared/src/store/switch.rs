@@ -34,6 +34,9 @@ pub struct Charging {
     pub incident: Option<Incident>,
 }
 
+/// An attempt is looked up for so long, by and large, before it is written down as declined.
+const LOOKED_UP: SignedDuration = SignedDuration::from_hours(1);
+
 /// Many were refused alike: that is ours or the gateway's, and no buyer's.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Incident {
@@ -48,9 +51,14 @@ pub struct Incident {
 }
 
 impl Incident {
-    /// Whether a decline at `at` in these words is part of it.
+    /// Whether an attempt that was made at `at`, and was declined in these words, is part of it.
     pub fn explains(&self, words: &str, at: Timestamp) -> bool {
         alike(&self.words) == alike(words) && at >= self.since && self.until.is_none_or(|until| at <= until)
+    }
+
+    /// As [`Incident::explains`], of a decline that was written at `at`: what was refused is looked up before it is.
+    pub fn explains_settled(&self, words: &str, at: Timestamp) -> bool {
+        self.explains(words, at.saturating_sub(LOOKED_UP).unwrap_or(at)) || self.explains(words, at)
     }
 }
 
@@ -95,9 +103,14 @@ impl Store {
         Ok(on)
     }
 
+    /// The latest incident, under way or over, by the word that [`Store::charging_is_on`] went by last. No call is made for it.
+    pub fn latest_incident(&self) -> Option<Incident> {
+        self.kept_switch()?.1.incident
+    }
+
     /// The incident under way, by the word that [`Store::charging_is_on`] went by last. No call is made for it.
     pub fn incident(&self) -> Option<Incident> {
-        self.kept_switch()?.1.incident.filter(|incident| incident.until.is_none())
+        self.latest_incident().filter(|incident| incident.until.is_none())
     }
 
     /// Notes an incident, or that it is over.

@@ -104,7 +104,7 @@ async fn what_all_are_refused_for_alike_is_an_incident_in_which_nobody_is_cancel
         }
         assert!(failed < MANY * 3, "{failed} attempts in a day");
         world.no_faults();
-        world.live_until(seoul("2026-12-25T15:00")).await;
+        world.live_until(seoul("2026-12-27T12:00")).await;
         for id in &ids {
             let s = world.subscription(*id).await;
             let last = world.outcomes(*id).await.last().copied();

@@ -12,7 +12,7 @@ use std::time::Duration;
 
 use aws_lambda_events::sqs::{BatchItemFailure, SqsBatchResponse, SqsEvent, SqsMessage};
 use futures::stream::{self, StreamExt};
-use maedal::billing::{Billing, HearError, Heard};
+use maedal::billing::{Billing, HearError, Heard, Worked};
 use maedal::queue::Message;
 use maedal::store::StoreError;
 use tokio::time::Instant;
@@ -127,6 +127,10 @@ async fn handle_message(app: &App, message: &SqsMessage, terms: Terms) -> bool {
         }
         Ok(Message::Step(due)) => match app.billing.work(&due).await {
             Ok(worked) => {
+                // What waits for the incident's end must not take the turn of what tells of it.
+                if !matches!(worked, Worked::Charged(_)) {
+                    app.billing.iamport.brake().probe_again();
+                }
                 let duration_ms = u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX);
                 info!(
                     subscription = %due.subscription, due_at = %due.due_at, outcome = worked.word(), duration_ms, "step"

@@ -109,6 +109,11 @@ impl Brake {
         due
     }
 
+    /// The turn came to no charge: it is the next one's.
+    pub fn probe_again(&self) {
+        self.state().probed_at = Timestamp::MIN;
+    }
+
     /// A call has ended at `now`, after `took`.
     pub(super) fn note(&self, answered: bool, took: SignedDuration, now: Timestamp) {
         let mut state = self.state();

@@ -85,9 +85,9 @@ async fn many(world: &World) -> Vec<SubscriptionId> {
 /// All are refused or declined alike for longer than dunning goes on, which ends a day after the first decline here.
 #[tokio::test]
 async fn what_all_are_refused_for_alike_is_an_incident_in_which_nobody_is_canceled() {
-    for fault in [Fault::Refuse {
-        code: 1, message: "비인증결제모듈 사용정보를 찾을 수 없습니다.".to_owned()
-    }] {
+    let fault =
+        Fault::Refuse { code: 1, message: "비인증결제모듈 사용정보를 찾을 수 없습니다.".to_owned() };
+    {
         let mut options = Options::default();
         options.policy.dunning.retry_days = Vec::new();
         let world = World::with(options).await;

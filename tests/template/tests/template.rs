@@ -255,6 +255,7 @@ fn each_function_may_do_this_and_nothing_else() {
                 "Query ${Table}/index/by_customer",
                 "Query ${Table}/index/by_state",
                 "SendMessage ImportQueue",
+                "UpdateItem Table",
             ],
         ),
         (

@@ -46,20 +46,6 @@ async fn an_outage_is_not_hammered_and_everybody_is_charged_once_after_it() {
     assert_eq!(paid.len(), 2 + SUBSCRIBERS, "the billing key, the first charge, and one renewal each");
 }
 
-/// For two hours the channel is misconfigured, which I'mport says in the words of a missing key (iamport-facts §13).
-#[tokio::test]
-async fn a_channel_that_is_misconfigured_for_two_hours_cancels_nobody() {
-    let world = World::new().await;
-    let id = world.subscribed("coffee").await;
-    let refusal = Fault::Refuse { code: 1, message: "등록되지 않은 사용자입니다".to_owned() };
-    let rule = Rule::always(refusal).on(Call::Again);
-    world.fault(rule.between(seoul("2026-12-23T09:00"), seoul("2026-12-23T11:00")));
-    world.live_until(seoul("2027-01-05T12:00")).await;
-    assert!(world.stack.iamport().books().key(&id.to_string()).is_some(), "the key was there all the time");
-    let s = world.subscription(id).await;
-    assert_eq!((s.status, world.outcomes(id).await.last().copied()), (Status::Active, Some("paid")), "{s:?}");
-}
-
 /// The key is really gone: the same words count.
 #[tokio::test]
 async fn a_key_that_is_gone_is_a_hard_decline_as_its_own_look_up_shows() {

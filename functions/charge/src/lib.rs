@@ -113,16 +113,16 @@ async fn handle_message(app: &App, message: &SqsMessage, terms: Terms) -> bool {
             info!(message_id, closed, outcome = "again", "a webhook is put off");
             return false;
         }
+        Ok(Message::Step(due)) if !terms.charging && !due.is_refund() => {
+            info!(subscription = %due.subscription, due_at = %due.due_at, outcome = "held", "charging is off");
+            return true;
+        }
         Ok(Message::Step(due))
             if !due.is_refund()
                 && app.billing.store.incident().is_some()
                 && !app.billing.iamport.brake().may_probe(app.billing.clock.now()) =>
         {
             info!(subscription = %due.subscription, due_at = %due.due_at, outcome = "held", "an incident goes on");
-            return true;
-        }
-        Ok(Message::Step(due)) if !terms.charging && !due.is_refund() => {
-            info!(subscription = %due.subscription, due_at = %due.due_at, outcome = "held", "charging is off");
             return true;
         }
         Ok(Message::Step(due)) => match app.billing.work(&due).await {

@@ -69,36 +69,43 @@ async fn many(world: &World) -> Vec<SubscriptionId> {
 }
 
 /// All are refused or declined alike for longer than dunning goes on, which ends a day after the first decline here.
+async fn an_incident_in_which_nobody_is_canceled(fault: Fault) {
+    let mut options = Options::default();
+    options.policy.dunning.retry_days = Vec::new();
+    let world = World::with(options).await;
+    let ids = many(&world).await;
+    world.fault(Rule::always(fault).on(Call::Again));
+    world.live_until(seoul("2026-12-24T13:00")).await;
+    let failed = world.payments() - MANY;
+    let incident = world.stack.billing.store.charging().await.unwrap().incident;
+    assert!(incident.is_some_and(|incident| incident.until.is_none()));
+    for id in &ids {
+        let status = world.subscription(*id).await.status;
+        assert!(matches!(status, Status::Active | Status::PastDue), "{status:?} while it goes on");
+    }
+    assert!(failed < MANY * 3, "{failed} attempts in a day");
+    world.no_faults();
+    world.live_until(seoul("2026-12-27T12:00")).await;
+    for id in &ids {
+        let s = world.subscription(*id).await;
+        let last = world.outcomes(*id).await.last().copied();
+        assert_eq!((s.status, last), (Status::Active, Some("paid")), "{s:?}");
+    }
+    let incident = world.stack.billing.store.charging().await.unwrap().incident;
+    assert!(incident.is_some_and(|incident| incident.until.is_some()), "it is over");
+    world.reconciled(&ids).await;
+}
+
 #[tokio::test]
 async fn what_all_are_refused_for_alike_is_an_incident_in_which_nobody_is_canceled() {
-    let fault =
-        Fault::Refuse { code: 1, message: "비인증결제모듈 사용정보를 찾을 수 없습니다.".to_owned() };
-    {
-        let mut options = Options::default();
-        options.policy.dunning.retry_days = Vec::new();
-        let world = World::with(options).await;
-        let ids = many(&world).await;
-        world.fault(Rule::always(fault.clone()).on(Call::Again));
-        world.live_until(seoul("2026-12-24T13:00")).await;
-        let failed = world.payments() - MANY;
-        let incident = world.stack.billing.store.charging().await.unwrap().incident;
-        assert!(incident.is_some_and(|incident| incident.until.is_none()), "{fault:?}");
-        for id in &ids {
-            let status = world.subscription(*id).await.status;
-            assert!(matches!(status, Status::Active | Status::PastDue), "{status:?} while it goes on: {fault:?}");
-        }
-        assert!(failed < MANY * 3, "{failed} attempts in a day");
-        world.no_faults();
-        world.live_until(seoul("2026-12-27T12:00")).await;
-        for id in &ids {
-            let s = world.subscription(*id).await;
-            let last = world.outcomes(*id).await.last().copied();
-            assert_eq!((s.status, last), (Status::Active, Some("paid")), "{fault:?}: {s:?}");
-        }
-        let incident = world.stack.billing.store.charging().await.unwrap().incident;
-        assert!(incident.is_some_and(|incident| incident.until.is_some()), "it is over");
-        world.reconciled(&ids).await;
-    }
+    let message = "비인증결제모듈 사용정보를 찾을 수 없습니다.".to_owned();
+    an_incident_in_which_nobody_is_canceled(Fault::Refuse { code: 1, message }).await;
+}
+
+#[tokio::test]
+async fn what_all_are_declined_for_alike_is_an_incident_in_which_nobody_is_canceled() {
+    let message = "해지된 정기결제입니다.".to_owned();
+    an_incident_in_which_nobody_is_canceled(Fault::Decline { message }).await;
 }
 
 #[tokio::test]

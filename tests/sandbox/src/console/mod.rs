@@ -9,7 +9,6 @@ mod faults;
 mod layout;
 mod list;
 mod live;
-mod months;
 mod queue;
 mod snapshot;
 mod subscription;
@@ -63,7 +62,6 @@ async fn page(State(parts): State<Arc<Parts>>, OriginalUri(uri): OriginalUri, he
         div.columns {
             div {
                 (list::section(&parts, &view, &snapshot))
-                (months::section(&view, &snapshot))
             }
             div {
                 (books::section(&parts, &view, &snapshot))

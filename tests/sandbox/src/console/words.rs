@@ -90,15 +90,6 @@ pub(super) struct Words {
     pub(super) send_late: &'static str,
     pub(super) send_never: &'static str,
 
-    pub(super) months: &'static str,
-    pub(super) no_months: &'static str,
-    pub(super) revenue: &'static str,
-    pub(super) revenue_of: fn(months: usize) -> String,
-    pub(super) outcomes: &'static str,
-    pub(super) outcomes_of: fn(months: usize) -> String,
-    pub(super) as_table: &'static str,
-    pub(super) month_word: &'static str,
-
     pub(super) subscription: &'static str,
     pub(super) billing_key: &'static str,
     pub(super) key_deleted: &'static str,
@@ -253,15 +244,6 @@ pub(super) static KOREAN: Words = Words {
     send_late: "한 시간 뒤에",
     send_never: "보내지 않기",
 
-    months: "월별",
-    no_months: "아직 결제가 없습니다.",
-    revenue: "매출",
-    revenue_of: |months| format!("최근 {months}개월의 매출. 아래 표에 숫자가 있습니다."),
-    outcomes: "결제 결과",
-    outcomes_of: |months| format!("최근 {months}개월의 결제, 거절, 환불 건수. 아래 표에 숫자가 있습니다."),
-    as_table: "표로 보기",
-    month_word: "월",
-
     subscription: "구독",
     billing_key: "빌링키",
     key_deleted: "삭제됨",
@@ -385,19 +367,6 @@ pub(super) static ENGLISH: Words = Words {
     send_again: "again",
     send_late: "in an hour",
     send_never: "never",
-
-    months: "By month",
-    no_months: "No charge yet.",
-    revenue: "Revenue",
-    revenue_of: |months| format!("Revenue of the last {months} months. The figures are in the table below."),
-    outcomes: "Outcomes",
-    outcomes_of: |months| {
-        format!(
-            "Charges paid, declined and given back in the last {months} months. The figures are in the table below."
-        )
-    },
-    as_table: "As a table",
-    month_word: "Month",
 
     subscription: "Subscription",
     billing_key: "Billing key",

@@ -1,3 +1,6 @@
+//! Billing keys, as `/subscribe/customers` shows them: I'mport keeps one under each `customer_uid`, and the merchant
+//! never sees the key itself.
+
 use jiff::Timestamp;
 use serde_json::{Value, json};
 

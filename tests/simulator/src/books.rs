@@ -1,3 +1,6 @@
+//! I'mport's own record of payments, billing keys and schedules. Every endpoint reads or changes it, and tests compare
+//! the ledger with it.
+
 use std::collections::BTreeMap;
 
 use serde::Serialize;
@@ -13,8 +16,6 @@ pub struct Books {
     by_merchant_uid: BTreeMap<String, Vec<usize>>,
     /// Billing keys by `customer_uid`.
     pub(crate) keys: BTreeMap<String, BillingKey>,
-    /// Amounts that were announced by `prepare`, in won, by `merchant_uid`.
-    pub(crate) prepared: BTreeMap<String, u64>,
     /// Schedules by `merchant_uid`.
     pub(crate) schedules: BTreeMap<String, Schedule>,
 }

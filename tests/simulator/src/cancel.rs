@@ -1,3 +1,7 @@
+//! Refunds: `POST /payments/cancel`, and the cancel button of I'mport's console. As PortOne documents it, an `imp_uid`
+//! counts before a `merchant_uid`, a `checksum` other than the balance is refused, and only the console's cancellation
+//! sends a webhook by itself.
+
 use jiff::Timestamp;
 
 use crate::{

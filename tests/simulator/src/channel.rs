@@ -1,3 +1,5 @@
+//! The payment gateway and the merchant's id there, read from the `pg` of a payment window's request.
+
 use serde::Serialize;
 
 use crate::simulator::Simulator;

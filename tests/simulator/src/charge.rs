@@ -1,3 +1,6 @@
+//! Charges of a billing key: `POST /subscribe/payments/again`. PortOne documents no idempotency key, and a decline that
+//! is HTTP 200, `code` 0 and a payment with `status` `failed`. That a decline sends no webhook is inferred.
+
 use jiff::Timestamp;
 
 use crate::{

@@ -1,3 +1,6 @@
+//! What a merchant sets up in I'mport's console (credentials, the webhook's URL and format, a test channel), and the
+//! simulator's seed.
+
 use serde::{Deserialize, Serialize};
 
 /// What one merchant has set up in I'mport's console, and the seed of this simulator's history.

@@ -1,3 +1,6 @@
+//! The page at `/`: the newest payments and webhooks, the faults, and how to use the simulator. I'mport has no such
+//! page.
+
 use bytes::Bytes;
 use http::{Response, StatusCode};
 use maud::{DOCTYPE, PreEscaped, html};

@@ -1,3 +1,6 @@
+//! `/_simulator/..`: tests set faults, read the books and press what a person would press. I'mport has no such
+//! endpoint.
+
 use bytes::Bytes;
 use http::{Response, StatusCode};
 use jiff::Timestamp;

@@ -1,3 +1,6 @@
+//! Looking up and deleting billing keys: `/subscribe/customers`. For an unknown `customer_uid` clients have seen HTTP
+//! 200 with `code` 1, where PortOne documents a 404; the simulator answers what clients have seen.
+
 use jiff::Timestamp;
 use serde_json::Value;
 

@@ -1,3 +1,6 @@
+//! The envelope `{code, message, response}` of every REST answer. PortOne documents that HTTP 200 with a `code` other
+//! than 0 is a failure.
+
 use bytes::Bytes;
 use http::{Response, StatusCode, header::CONTENT_TYPE};
 use serde_json::{Value, json};

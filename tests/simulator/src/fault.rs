@@ -1,3 +1,5 @@
+//! The faults that a rule can inject, and the calls that each of them can strike.
+
 use jiff::SignedDuration;
 use serde::{Deserialize, Serialize};
 
@@ -73,8 +75,6 @@ pub enum Call {
     Lookup,
     /// `POST /payments/cancel`
     Cancel,
-    /// `/payments/prepare`
-    Prepare,
     /// `/subscribe/customers`
     Customer,
     /// `/subscribe/payments/schedule` and `unschedule`

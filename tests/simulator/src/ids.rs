@@ -1,3 +1,5 @@
+//! `imp_uid`s, tokens and window ids, drawn from the seed.
+
 use rand::{RngExt, SeedableRng, rngs::StdRng};
 
 /// Ids that follow from the seed.

@@ -1,3 +1,5 @@
+//! A request taken apart: I'mport takes parameters from the query, from a form and from JSON alike.
+
 use bytes::Bytes;
 use http::{
     Method, Request,

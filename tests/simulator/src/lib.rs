@@ -46,7 +46,6 @@ mod lookup;
 mod order;
 mod params;
 mod payment;
-mod prepare;
 mod reply;
 mod route;
 mod rule;

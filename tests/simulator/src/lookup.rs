@@ -1,3 +1,7 @@
+//! Looking up payments: `/payments/{imp_uid}`, `/payments`, `/payments/find`, `findAll`, `status`, and a customer's
+//! payments. PortOne documents that several payments can share a `merchant_uid`, and that `/payments/{imp_uid}` hides
+//! test-channel payments since 2026-01-26.
+
 use jiff::{SignedDuration, Timestamp};
 use serde_json::{Value, json};
 

@@ -1,3 +1,5 @@
+//! What a merchant asks to be paid for: the parameters that the payment window, `again` and schedules have in common.
+
 use serde::Serialize;
 use serde_json::Value;
 

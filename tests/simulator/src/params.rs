@@ -1,3 +1,6 @@
+//! Parameters by name, from JSON or from a form in PHP's notation (`merchant_uid[]=a`), with the length limits that
+//! PortOne documents.
+
 use serde_json::{Map, Value};
 
 use crate::envelope::Envelope;

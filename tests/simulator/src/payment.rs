@@ -1,3 +1,6 @@
+//! Payments, as the Payment object of PortOne's V1 OpenAPI shows them: `ready`, `paid`, `cancelled` or `failed`, with
+//! times of 0 where nothing happened yet.
+
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};

@@ -1,3 +1,5 @@
+//! What the simulator hands to its server: an answer or a cut connection, and how long to wait before it.
+
 use std::time::Duration;
 
 use bytes::Bytes;

@@ -1,3 +1,5 @@
+//! Every path that I'mport and the simulator answer, and which fault and which order a request to it is about.
+
 use http::Method;
 
 use crate::{books::Books, fault::Call, incoming::Incoming, rule::About};
@@ -13,8 +15,6 @@ pub(crate) enum Route<'a> {
     FindAll(&'a str, Option<&'a str>),
     ByStatus(&'a str),
     Cancel,
-    Prepare,
-    Prepared(&'a str),
     Customer(&'a str),
     DeleteCustomer(&'a str),
     Customers,
@@ -66,8 +66,6 @@ impl<'a> Route<'a> {
             ("DELETE", ["subscribe", "customers", customer_uid]) => Self::DeleteCustomer(customer_uid),
             ("GET", ["subscribe", "customers", customer_uid, "payments"]) => Self::CustomerPayments(customer_uid),
             ("POST", ["payments", "cancel"]) => Self::Cancel,
-            ("POST", ["payments", "prepare"]) => Self::Prepare,
-            ("GET", ["payments", "prepare", merchant_uid]) => Self::Prepared(merchant_uid),
             ("GET", ["payments"]) => Self::Payments,
             ("GET", ["payments", "find", merchant_uid]) => Self::Find(merchant_uid, None),
             ("GET", ["payments", "find", merchant_uid, status]) => Self::Find(merchant_uid, Some(status)),
@@ -91,7 +89,6 @@ impl<'a> Route<'a> {
             | Self::ByStatus(_)
             | Self::CustomerPayments(_) => Some(Call::Lookup),
             Self::Cancel => Some(Call::Cancel),
-            Self::Prepare | Self::Prepared(_) => Some(Call::Prepare),
             Self::Customer(_) | Self::DeleteCustomer(_) | Self::Customers => Some(Call::Customer),
             Self::Schedule | Self::Unschedule | Self::Scheduled(_) | Self::Schedules => Some(Call::Schedule),
             Self::OpenWindow | Self::ShowWindow(_) | Self::Press(..) => Some(Call::Window),
@@ -111,10 +108,9 @@ impl<'a> Route<'a> {
             return About::order(&payment.order);
         }
         let (merchant_uid, customer_uid) = match self {
-            Self::Find(merchant_uid, _)
-            | Self::FindAll(merchant_uid, _)
-            | Self::Prepared(merchant_uid)
-            | Self::Scheduled(merchant_uid) => (Some(merchant_uid), None),
+            Self::Find(merchant_uid, _) | Self::FindAll(merchant_uid, _) | Self::Scheduled(merchant_uid) => {
+                (Some(merchant_uid), None)
+            }
             Self::Customer(customer_uid)
             | Self::DeleteCustomer(customer_uid)
             | Self::CustomerPayments(customer_uid) => (None, Some(customer_uid)),

@@ -1,3 +1,5 @@
+//! Which calls a fault strikes: by endpoint, `merchant_uid`, `customer_uid`, number of times, chance and time.
+
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 

@@ -1,3 +1,7 @@
+//! Charges that I'mport makes by itself at a given time: `/subscribe/payments/schedule` and `unschedule`. PortOne
+//! documents that `unschedule` without `merchant_uid` revokes all of a customer's, and that a webhook follows success
+//! and failure alike.
+
 use jiff::Timestamp;
 use serde_json::{Value, json};
 

@@ -1,3 +1,6 @@
+//! The simulator behind a socket: answers requests by HTTP/1.1, and sends due webhooks with the time limits that
+//! PortOne documents.
+
 use std::{
     convert::Infallible,
     future::Future,

@@ -1,3 +1,6 @@
+//! The simulator's core: a request and a time go in, a reply comes out, and what is due by then happens first. It
+//! checks the token, asks the fault plan, and calls the endpoint's own file.
+
 use std::collections::BTreeMap;
 
 use bytes::Bytes;
@@ -205,8 +208,6 @@ impl Simulator {
         match route {
             Route::Again => self.again(params, fault, now),
             Route::Cancel => self.cancel(params, fault, now),
-            Route::Prepare => self.prepare(params),
-            Route::Prepared(merchant_uid) => self.prepared(merchant_uid),
             Route::Customer(customer_uid) => self.customer(customer_uid),
             Route::DeleteCustomer(customer_uid) => self.delete_customer(customer_uid),
             Route::Customers => self.customers(params),

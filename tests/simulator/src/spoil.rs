@@ -1,3 +1,5 @@
+//! Answers that no client can read: a load balancer's error page, half a JSON document, an empty body.
+
 use bytes::Bytes;
 use http::{Response, StatusCode};
 

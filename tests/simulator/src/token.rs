@@ -1,3 +1,6 @@
+//! The access token: `POST /users/getToken`. PortOne documents that it lives for 30 minutes, that asking again gives
+//! the same one, and that in its last minute it is extended by five.
+
 use jiff::{SignedDuration, Timestamp};
 use serde_json::json;
 

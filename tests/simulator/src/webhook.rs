@@ -1,3 +1,6 @@
+//! Webhooks to the merchant. PortOne documents that they are unsigned, sent once by default (resends are opt-in, five
+//! at most, a minute apart), and that a failed payment sends none unless a schedule made it.
+
 use std::collections::BTreeSet;
 
 use jiff::{SignedDuration, Timestamp};

@@ -1,3 +1,6 @@
+//! The payment window that the SDK opens, and its buttons. Approving it stores a billing key and sends the buyer to
+//! `m_redirect_url`.
+
 use bytes::Bytes;
 use http::{HeaderValue, Response, StatusCode, header::LOCATION};
 use jiff::Timestamp;
@@ -90,9 +93,6 @@ impl Simulator {
             .map_err(|refusal| ours(refusal.message()))?;
         if self.books.was_paid(&order.merchant_uid) {
             return Err(Refusal { code: "F1002", message: "이미 결제가 이루어진 거래건입니다.".into() });
-        }
-        if self.books.prepared.get(&order.merchant_uid).is_some_and(|&amount| amount != order.amount) {
-            return Err(ours("사전등록된 결제금액과 일치하지 않습니다."));
         }
         let payment = self.start(order, Usage::Issue, channel, now);
         let id = self.ids.hex(24);

@@ -157,7 +157,7 @@ fn called(view: &View, call: &Exchange) -> Entry {
         Call::Window => words.asked_for_window,
         Call::Customer if call.method == "DELETE" => words.asked_to_delete_key,
         Call::Customer => words.asked_for_key,
-        Call::Token | Call::Prepare | Call::Schedule | Call::ScheduledCharge | Call::Webhook => &call.path,
+        Call::Token | Call::Schedule | Call::ScheduledCharge | Call::Webhook => &call.path,
     };
     let (answer, mark) = answered(view, call);
     let window = call.merchant_uid.as_deref().and_then(|uid| uid.parse::<MerchantUid>().ok());

@@ -124,13 +124,3 @@ fn a_test_channel_payment_is_hidden_by_imp_uid_unless_asked_for() {
     assert!(merchant.get(&format!("/payments/{imp_uid}?include_sandbox=true")).is_ok());
     assert!(merchant.get("/payments/findAll/order").is_ok());
 }
-
-#[test]
-fn an_announced_amount_can_be_read_and_not_announced_twice() {
-    let mut merchant = Merchant::new();
-    let body = json!({"merchant_uid": "order", "amount": 1000});
-    assert!(merchant.post("/payments/prepare", body.clone()).is_ok());
-    assert_eq!(merchant.get("/payments/prepare/order").response()["amount"], 1000);
-    let twice = merchant.post("/payments/prepare", body);
-    assert_eq!(twice.refusal(), (1, "결제정보 사전등록에 실패하였습니다(이미 등록된 merchant_uid입니다)."));
-}

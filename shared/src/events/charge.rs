@@ -89,14 +89,22 @@ impl ChargeFacts {
 }
 
 pub(super) fn events(old: Option<&Charge>, new: &Charge, written_at: Timestamp) -> Vec<DomainEvent> {
+    // What it came to stands elsewhere, and is told of there.
+    if new.moved {
+        return Vec::new();
+    }
     let bill = new.bill.as_ref();
+    let version = bill.map_or(0, |bill| bill.version);
     // A further payment of the same name has its own place in the ledger, and so its own name here.
     let further = new.payment().filter(|_| new.further).map(|payment| format!("-{}", payment.imp_uid));
+    // What has left the place was told of, perhaps by the same name: what takes it is news, by an id of its own.
+    let taken = old.filter(|old| old.moved).map_or_else(String::new, |_| format!("-v{version}"));
+    let old = old.filter(|old| !old.moved);
     let place = format!("{}{}", new.merchant_uid, further.unwrap_or_default());
     let event = |kind: Kind, nth: &str, refund: Option<Won>| DomainEvent {
-        id: format!("{place}-{}{nth}", kind.word().trim_start_matches("charge.")),
+        id: format!("{place}-{}{nth}{taken}", kind.word().trim_start_matches("charge.")),
         kind,
-        version: bill.map_or(0, |bill| bill.version),
+        version,
         occurred_at: written_at,
         subscription: SubscriptionFacts {
             customer_id: bill.map(|bill| bill.customer_id.clone()),

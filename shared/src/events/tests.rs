@@ -278,6 +278,20 @@ fn late_truth_turns_a_decline_into_a_payment() {
     assert_eq!(kinds(&told_of_charge(Some(&charge), &paid)), [Kind::ChargePaid]);
 }
 
+/// An operator has struck out the payment of a period: what it came to stands elsewhere, and leaves the place to another.
+#[test]
+fn what_takes_the_place_of_a_payment_that_has_moved_is_told_by_an_id_of_its_own() {
+    let (_, charge) = paid(&active());
+    let moved = Charge { moved: true, ..charge.clone() };
+    assert_eq!(told_of_charge(Some(&charge), &moved), []);
+    let (_, mut other) = paid(&active());
+    other.status = crate::subscription::ChargeStatus::Paid(payment("imp_000000000012"));
+    let (first, second) = (told_of_charge(None, &charge), told_of_charge(Some(&moved), &other));
+    assert_eq!(kinds(&second), [Kind::ChargePaid]);
+    assert_eq!(first[0].charge.as_ref().unwrap().merchant_uid, second[0].charge.as_ref().unwrap().merchant_uid);
+    assert_ne!(first[0].id, second[0].id);
+}
+
 #[test]
 fn each_refund_of_a_payment_is_an_event_of_its_own() {
     let (_, charge) = paid(&active());

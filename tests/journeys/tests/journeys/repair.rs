@@ -1,11 +1,13 @@
 //! What waits for a person, and each way out of it: decided with who and why, carried out, and not found again.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use jiff::SignedDuration;
 use journeys::{Answer, World, seoul};
 use maedal::billing::Span;
 use maedal::clock::Clock;
+use maedal::events::{DomainEvent, Kind};
 use maedal::iamport::Again;
 use maedal::store::Entry;
 use maedal::subscription::charge::Payment;
@@ -177,6 +179,48 @@ async fn a_payment_that_only_the_ledger_has_is_struck_out_or_left() {
         assert_eq!(decide(&world, id, action).await.status, 202);
         assert_eq!(world.ledger(id).await.standing(), Won::new(standing), "{action}");
         assert_eq!((world.subscription(id).await.status, found(&world).await), (Status::Active, 0), "{action}");
+    }
+}
+
+/// What was struck out leaves the period's place in the ledger to another payment, of the same name or of the next: that is told,
+/// too, and under an id of its own.
+#[tokio::test]
+async fn a_payment_that_takes_the_place_of_one_that_was_struck_out_is_told() {
+    for attempt in [1, 2] {
+        let world = World::new().await;
+        let id = world.subscribed("coffee").await;
+        world.fault(Rule::always(Fault::WebhookLost).on(Call::Webhook));
+        world.live_until(seoul("2026-12-22T12:00")).await;
+        let (paid_at, billing) = (seoul("2026-12-22T11:00"), &world.stack.billing);
+        let mut subscription = world.subscription(id).await;
+        subscription.in_flight = subscription.next_charge(paid_at, &billing.policy);
+        let imp_uid = "imp_999999999999".parse().unwrap();
+        let payment = Payment { imp_uid, paid_at: Some(paid_at), receipt_url: None };
+        let charge = subscription.settle(Proof::Paid(payment), paid_at, &billing.policy).unwrap();
+        billing.store.settle(&mut subscription, &[Entry::New(charge)], paid_at, &billing.policy).await.unwrap();
+        assert_eq!(found(&world).await, 1);
+        decide(&world, id, "accept").await;
+
+        let (customer_uid, name) = (id.into(), world.charge_name(id, 2, attempt).await);
+        let again = Again {
+            customer_uid: &customer_uid,
+            merchant_uid: name,
+            amount: Won::new(9_900),
+            name: "coffee",
+            tax_free: None,
+        };
+        billing.iamport.again(&again, jiff::Timestamp::MAX).await.unwrap();
+        world.after(SignedDuration::from_hours(1)).await;
+        assert_eq!(found(&world).await, 0);
+        assert_eq!(world.outcomes(id).await.last(), Some(&"paid"), "{attempt}");
+        let shown = world.stack.iamport().books().payments_of(&name.to_string()).next().unwrap().imp_uid.clone();
+        let events = world.stack.events().await;
+        let paid = |event: &&DomainEvent| event.kind == Kind::ChargePaid;
+        let told: Vec<_> = events.iter().filter(paid).map(|event| event.charge.clone().unwrap().imp_uid).collect();
+        assert_eq!(told.len(), 3, "{attempt}: {told:?}");
+        assert_eq!(told[2].as_ref().map(ToString::to_string), Some(shown), "{attempt}");
+        let ids: BTreeSet<&str> = events.iter().map(|event| event.id.as_str()).collect();
+        assert_eq!(ids.len(), events.len(), "{attempt}");
     }
 }
 

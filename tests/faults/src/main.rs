@@ -4,7 +4,7 @@ use std::process::ExitCode;
 use std::time::Instant;
 
 use clap::{Parser, Subcommand};
-use faults::bugs::hunt;
+use faults::bugs::{Caught, hunt};
 use faults::history::{Plot, Stage};
 use faults::proof::{Broken, Proof, Totals, explain};
 use faults::words::tell;
@@ -31,7 +31,7 @@ struct Arguments {
     command: Option<Command>,
 }
 
-#[derive(Debug, Clone, Copy, Subcommand)]
+#[derive(Debug, Subcommand)]
 enum Command {
     /// Every crash point of one subscription's two periods, times every outcome of every call.
     Exhaustive {
@@ -46,7 +46,13 @@ enum Command {
         json: bool,
     },
     /// Puts bugs into a copy of the code, and says in how many histories each is caught.
-    Bugs,
+    Bugs {
+        /// Only these: the names of patches in `tests/faults/bugs`. All of them where none is named.
+        names: Vec<String>,
+        /// In so many histories each may hide.
+        #[arg(long, default_value_t = MOST_HIDDEN)]
+        most: u64,
+    },
 }
 
 const HISTORIES: u64 = 2_000;
@@ -58,9 +64,9 @@ fn main() -> ExitCode {
     let began = Instant::now();
     let mut proof = Proof::default();
     proof.most_broken = arguments.first.then_some(1);
-    match arguments.command {
-        Some(Command::Exhaustive { faults, apart, .. }) => proof.exhaust(faults, apart),
-        Some(Command::Bugs) => return hunt_bugs(),
+    match &arguments.command {
+        Some(Command::Exhaustive { faults, apart, .. }) => proof.exhaust(*faults, *apart),
+        Some(Command::Bugs { names, most }) => return hunt_bugs(names, *most),
         None => {
             let (first, count) = match (arguments.seed, arguments.schedules) {
                 (Some(seed), None) if !arguments.json => return tell_one(seed),
@@ -85,10 +91,10 @@ fn tell_one(seed: u64) -> ExitCode {
 /// So many histories a bug may hide in.
 const MOST_HIDDEN: u64 = 10_000;
 
-fn hunt_bugs() -> ExitCode {
-    let all = hunt(MOST_HIDDEN, |caught| match caught.histories {
-        Some(histories) => println!("caught in {histories:>4} histories: {}\n    {}", caught.name, caught.by),
-        None => println!("NOT CAUGHT in {MOST_HIDDEN}: {}", caught.name),
+fn hunt_bugs(names: &[String], most: u64) -> ExitCode {
+    let all = hunt(names, most, |Caught { bug, histories, by }| match histories {
+        Some(histories) => println!("caught in {histories:>4} histories: {}\n    {}\n    {by}", bug.name, bug.what),
+        None => println!("NOT CAUGHT in {most}: {}\n    {}", bug.name, bug.what),
     });
     match all {
         Ok(all) if all.iter().all(|caught| caught.histories.is_some()) => {

@@ -237,9 +237,10 @@ impl Billing {
                 continue;
             }
             total.there += 1;
-            let agrees = left
-                .remove(payment.imp_uid.as_str())
-                .is_some_and(|ours| Some(ours.amount) == payment.amount() && ours.refunded == payment.cancel_amount());
+            let agrees = match left.remove(payment.imp_uid.as_str()) {
+                Some(ours) => self.agrees(ours, payment).await?,
+                None => false,
+            };
             if !agrees {
                 let followed = Box::pin(self.follow(*name, payment)).await?;
                 total.count(&followed);
@@ -271,6 +272,17 @@ impl Billing {
             total.count(&self.missing_there(ours).await?);
         }
         Ok(())
+    }
+
+    /// Whether the ledger has a payment as I'mport does: its charge, and the entries of what went back. Those are read only where
+    /// something did.
+    async fn agrees(&self, ours: &Compared, payment: &IamportPayment) -> Result<bool, StoreError> {
+        let refunded = payment.cancel_amount();
+        if Some(ours.amount) != payment.amount() || ours.refunded != refunded || refunded == Won::ZERO {
+            return Ok(Some(ours.amount) == payment.amount() && ours.refunded == refunded);
+        }
+        let refunds = self.store.refunds_of(ours.subscription, &ours.imp_uid).await?;
+        Ok(refunds.iter().map(|refund| refund.amount).sum::<Won>() == refunded)
     }
 
     /// Payments under names that aren't ours, by billing keys: are the keys subscriptions' of ours?
@@ -442,11 +454,12 @@ impl Billing {
             (FindingKind::Differs, differs("the amount", amount, known.amount))
         } else if refunded < known.refunded {
             (FindingKind::RefundDiffers, differs("what went back", refunded, known.refunded))
-        } else if refunded > known.refunded {
-            self.record_refunds(known, payment).await?;
-            return Ok(Followed::Settled);
         } else {
-            return Ok(Followed::Agrees);
+            // More went back there, or as much, and a restored table has lost the entry of it.
+            return Ok(match self.record_refunds(known, payment).await? {
+                true => Followed::Settled,
+                false => Followed::Agrees,
+            });
         };
         let finding = self.finding(name, imp_uid.clone(), kind, detail, Some(side(known)), payment);
         Ok(self.find(finding).await?)

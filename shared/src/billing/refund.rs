@@ -87,19 +87,19 @@ impl Billing {
         Ok(if tries >= MOST_TRIES { Refunded::NeedsReview } else { Refunded::Later })
     }
 
-    /// Brings the ledger of one payment up to what I'mport shows of it: each cancellation once.
-    pub(super) async fn record_refunds(&self, charge: &Charge, shown: &IamportPayment) -> Result<(), StoreError> {
+    /// Brings the ledger of one payment up to what I'mport shows of it: each cancellation once. Returns whether one was missing.
+    pub(super) async fn record_refunds(&self, charge: &Charge, shown: &IamportPayment) -> Result<bool, StoreError> {
         let mut charge = charge.clone();
         for _ in 0..TRIES {
             if shown.cancel_amount() < charge.refunded || shown.cancel_amount() == Won::ZERO {
-                return Ok(());
+                return Ok(false);
             }
-            let Some(payment) = charge.payment().cloned() else { return Ok(()) };
+            let Some(payment) = charge.payment().cloned() else { return Ok(false) };
             let known = self.store.refunds_of(charge.subscription, &payment.imp_uid).await?;
             let refunds = new_refunds(&charge, &payment.imp_uid, shown, &known);
             // As much here as there, by the charge and by its refunds: a restored table may hold half of that.
             if shown.cancel_amount() == charge.refunded && refunds.is_empty() {
-                return Ok(());
+                return Ok(false);
             }
             let mut is = charge.clone();
             is.refunded = shown.cancel_amount();
@@ -112,11 +112,11 @@ impl Billing {
                         self.end_review_of_refunds(charge.subscription).await?;
                     }
                     info!(merchant_uid = %charge.merchant_uid, imp_uid = %payment.imp_uid, refunded = shown.cancel_amount().get(), outcome = "refunded", "refund settled");
-                    return Ok(());
+                    return Ok(true);
                 }
                 Err(StoreError::Conflict { .. }) => match self.store.charge_at(&Key::of(&charge)).await? {
                     Some(current) => charge = current,
-                    None => return Ok(()),
+                    None => return Ok(false),
                 },
                 Err(error @ (StoreError::Unavailable { .. } | StoreError::Defect { .. })) => return Err(error),
             }

@@ -374,6 +374,31 @@ async fn a_refund_that_a_restore_has_torn_is_mended() {
     assert_eq!((mended.charges[0].refunded.get(), mended.refunds), (3_000, whole.refunds));
 }
 
+/// No webhook comes once more: comparing the books finds it, on the day of the payment or of the refund, and only once.
+#[tokio::test]
+async fn a_refund_entry_that_a_restore_has_lost_is_found_by_comparing_the_books() {
+    for days in [0, 3] {
+        let world = World::new().await;
+        let id = world.subscribed("coffee").await;
+        world.fault(Rule::always(Fault::WebhookLost).on(Call::Webhook));
+        world.after(SignedDuration::from_hours(24 * days)).await;
+        world.commanded(id, "charges/1-1/refund", json!({ "amount": 3_000, "reason": "asked" })).await;
+        world.after(SignedDuration::from_mins(2)).await;
+        let whole = world.ledger(id).await.refunds;
+        let key = Key::refund(id, whole[0].imp_uid.as_str(), &whole[0].cancellation_id);
+        let request =
+            json!({ "TableName": sandbox::stack::TABLE, "Key": { "pk": { "S": key.pk }, "sk": { "S": key.sk } } });
+        world.stack.database().delete_item(serde_json::from_value(request).unwrap()).unwrap();
+        world.after(SignedDuration::from_hours(1)).await;
+        for settled in [1, 0] {
+            let span = Span { from: seoul("2026-11-23T00:00"), to: world.stack.clock.now() };
+            let run = Box::pin(world.stack.billing.reconcile(span, Duration::from_secs(60))).await.unwrap();
+            assert_eq!((run.settled, run.found), (settled, 0), "{days} days");
+            assert_eq!(world.ledger(id).await.refunds, whole, "{days} days");
+        }
+    }
+}
+
 /// The other half: the subscription has advanced, and the charge isn't in the ledger.
 #[tokio::test]
 async fn a_settlement_whose_charge_a_restore_has_lost_is_found_by_comparing_the_books() {

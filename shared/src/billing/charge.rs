@@ -264,7 +264,7 @@ impl Billing {
                     });
                 }
                 // Half of a transaction, as a restored table may hold it: what the ledger has counts, and the subscription catches up.
-                Ok(Settled::InTheWay(stands)) => match self.catch_up(seen, &stands, Some(&charge)).await? {
+                Ok(Settled::InTheWay(stands)) => match self.catch_up(seen, &stands, Some(&proof)).await? {
                     Some(current) => seen = current,
                     None => return Ok(Charged::NotClaimed(None)),
                 },
@@ -279,13 +279,13 @@ impl Billing {
     }
 
     /// The ledger has `stands` in the place of what was to enter it, and nobody has written `seen` meanwhile. Where it is the
-    /// very attempt in flight, that is settled by it; else its period is paid by it, and the subscription advances. Returns the
-    /// subscription as it is now.
+    /// very attempt in flight, whose `proof` has just been found anew, that is settled by it; else its period is paid by it, and the
+    /// subscription advances. Returns the subscription as it is now.
     pub(super) async fn catch_up(
         &self,
         mut seen: Subscription,
         stands: &Charge,
-        meant: Option<&Charge>,
+        proof: Option<&Proof>,
     ) -> Result<Option<Subscription>, StoreError> {
         let now = self.now();
         let id = seen.id;
@@ -294,13 +294,18 @@ impl Billing {
             "the ledger has a charge that the subscription hasn't advanced by"
         );
         seen.catch_up(stands, now);
-        // A decline of the very attempt: it is settled by what stands.
-        if let Some(meant) = meant.filter(|meant| meant.merchant_uid == stands.merchant_uid && !stands.is_settled())
-            && seen.in_flight.as_ref().is_some_and(|intent| intent.merchant_uid == meant.merchant_uid)
-            && let ChargeStatus::Declined { reason, imp_uid } = &stands.status
+        // A decline of the very attempt: it is settled by what stands. The ledger doesn't say whose fault it was; the proof does.
+        if let (Some(proof), ChargeStatus::Declined { reason, imp_uid }) = (proof, &stands.status)
+            && seen.in_flight.as_ref().is_some_and(|intent| intent.merchant_uid == stands.merchant_uid)
         {
-            let proof = Proof::Declined { reason: reason.clone(), imp_uid: imp_uid.clone() };
-            seen.settle(proof, now, &self.policy);
+            let (reason, imp_uid) = (reason.clone(), imp_uid.clone());
+            let stood = match proof {
+                Proof::Declined { .. } => Proof::Declined { reason, imp_uid },
+                Proof::Refused { .. } => Proof::Refused { reason, imp_uid },
+                // It is paid since: that enters the ledger next, and begins no dunning.
+                Proof::Void { .. } | Proof::Paid(_) => Proof::Void { reason },
+            };
+            seen.settle(stood, now, &self.policy);
         }
         match self.store.put(&mut seen, now, &self.policy).await {
             Ok(()) => Ok(Some(seen)),

@@ -68,7 +68,7 @@ impl Billing {
         let Purpose::Charge { period, attempt } = name.purpose else { return Ok(Recorded::Unknown) };
         if let Some(charge) = known.iter().find(|c| is_of(c, paid)) {
             // Half of a transaction, in a restored table: else the period would be charged for and let go of again, for ever.
-            if charge.is_settled() && charge.period > seen.paid_through && !seen.is_over() {
+            if seen.is_behind(charge) {
                 self.catch_up(seen, charge, None).await?;
             }
             self.record_refunds(charge, paid).await?;
@@ -131,6 +131,11 @@ impl Billing {
             let now = self.now();
             let Some(mut subscription) = self.store.subscription(name.subscription).await? else { return Ok(()) };
             let known = self.store.charges_of(subscription.id, period).await?;
+            // Half of a transaction, in a restored table: whatever has paid for the period.
+            if let Some(charge) = known.iter().find(|c| subscription.is_behind(c)) {
+                self.catch_up(subscription, charge, None).await?;
+                continue;
+            }
             if known.iter().any(|c| is_payment(c, &late)) {
                 return Ok(());
             }
@@ -147,19 +152,19 @@ impl Billing {
                     Entry::Changed { was, is: charge }
                 }
             };
-            let seen = subscription.version;
             match self.store.settle_once(&mut subscription, &[entry], now, &self.policy).await {
-                Ok(Settled::InTheWay(other)) if is_payment(&other, &late) => {
-                    // Half of a transaction that wrote this very payment, in a restored table.
-                    match self.store.subscription(name.subscription).await? {
-                        Some(current) if current.version == seen => {
-                            self.catch_up(current, &other, None).await?;
-                        }
-                        Some(_) | None => (),
+                Ok(Settled::InTheWay(other)) => {
+                    // As above, of what the query didn't show.
+                    if let Some(current) = self.store.subscription(name.subscription).await?
+                        && current.is_behind(&other)
+                    {
+                        self.catch_up(current, &other, None).await?;
                     }
-                    return Ok(());
+                    if is_payment(&other, &late) {
+                        return Ok(());
+                    }
+                    stands |= other.is_settled();
                 }
-                Ok(Settled::InTheWay(other)) => stands |= other.is_settled(),
                 Ok(Settled::Written) => {
                     let (customer_uid, imp_uid) = (&subscription.customer_uid, &late.payment.imp_uid);
                     match paid_before {

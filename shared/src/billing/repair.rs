@@ -94,6 +94,7 @@ impl Billing {
         let charges = self.store.ledger(seen.id).await?.charges.into_iter().map(|charge| (charge.clone(), charge));
         let mut draft =
             Draft { subscription, charges: charges.collect(), new: Vec::new(), closed: Vec::new(), shown: Vec::new() };
+        draft.catch_up(now);
         let findings = self.store.findings(seen.id).await?;
         let open = findings.into_iter().filter(|finding| finding.closed.is_none());
         let asked = match action {
@@ -196,6 +197,15 @@ impl Billing {
 }
 
 impl Draft {
+    /// A restored table may hold half of a transaction: the subscription advances by what has paid for its periods.
+    fn catch_up(&mut self, now: Timestamp) {
+        for (charge, _) in &self.charges {
+            if self.subscription.is_behind(charge) {
+                self.subscription.catch_up(charge, now);
+            }
+        }
+    }
+
     fn charge(&mut self, imp_uid: &ImpUid) -> Option<&mut Charge> {
         let is_it = |charge: &&mut Charge| charge.payment().is_some_and(|payment| payment.imp_uid == *imp_uid);
         self.charges.iter_mut().map(|(_, is)| is).find(is_it)
@@ -259,13 +269,19 @@ impl Draft {
         for payment in &paid {
             self.closed.extend(closed(name, payment, action, now));
         }
-        self.new.extend(self.subscription.settle(proof, now, policy));
+        let settled = self.subscription.settle(proof, now, policy);
+        // The other half of it may be in a restored table's ledger already.
+        let known = self.charges.iter().any(|(charge, _)| charge.merchant_uid == name);
+        self.new.extend(settled.filter(|_| !known));
         true
     }
 
     /// A payment enters the ledger as I'mport shows it. One that buys nothing goes back.
     fn record(&mut self, name: MerchantUid, payment: IamportPayment, buys: bool, now: Timestamp) {
         let (Ok(imp_uid), Some(amount)) = (payment.imp_uid.parse(), payment.amount()) else { return };
+        if self.charge(&imp_uid).is_some() {
+            return;
+        }
         let shown = Payment { imp_uid, paid_at: payment.paid_at(), receipt_url: None };
         let late = LatePayment { merchant_uid: name, amount, credit: Won::ZERO, carried: Won::ZERO, payment: shown };
         let of_name = |charge: &Charge| charge.merchant_uid == name;

@@ -142,6 +142,12 @@ impl Subscription {
         Some(charge)
     }
 
+    /// Whether it hasn't advanced by a charge of the ledger that paid for its period: half of a transaction, as a restored table
+    /// may hold it.
+    pub fn is_behind(&self, charge: &Charge) -> bool {
+        charge.is_settled() && charge.period > self.paid_through && !self.is_over()
+    }
+
     /// The ledger has a charge that paid for its period, and the subscription hasn't advanced by it: half of a transaction, as
     /// a restored table may hold it. It advances now.
     pub fn catch_up(&mut self, charge: &Charge, now: Timestamp) {

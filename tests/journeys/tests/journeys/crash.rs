@@ -13,13 +13,16 @@ use journeys::{World, no_money, seoul};
 use maedal::aws::http_client;
 use maedal::billing::{Billing, Span};
 use maedal::clock::{Clock, TestClock};
+use maedal::events::Kind;
 use maedal::iamport::{Https, Sending, Transport};
 use maedal::store::{Entry, Key};
-use maedal::subscription::{Charge, Status, SubscriptionId, Won};
+use maedal::subscription::{Charge, Status, Subscription, SubscriptionId, Won};
 use sandbox::buyer::Button;
 use serde_json::json;
 use simulator::{Call, Fault, Rule};
 use tokio::sync::Notify;
+
+use crate::names::squat;
 
 const BLOWS: [Blow; 5] = [Blow::DieBefore, Blow::DieAfter, Blow::LoseAnswer, Blow::Throttle, Blow::Conflict];
 
@@ -317,6 +320,123 @@ async fn a_settlement_that_a_restore_has_torn_is_mended() {
         let s = world.subscription(id).await;
         assert_eq!((s.status, s.paid_through, s.in_flight), (Status::Active, 2, None), "declined: {decline}");
         world.reconciled(&[id]).await;
+    }
+}
+
+/// The subscription as it stands before what has just been settled, whose charge stays in the ledger: with the attempt in flight,
+/// or before its claim.
+async fn tear(world: &World, mut before: Subscription, in_flight: bool) {
+    let (billing, now) = (&world.stack.billing, world.stack.clock.now());
+    if in_flight {
+        before.in_flight = before.next_charge(now, &billing.policy);
+        (before.claimed_at, before.sends) = (before.in_flight.as_ref().map(|_| now), 1);
+    }
+    before.version = world.subscription(before.id).await.version;
+    billing.store.put(&mut before, now, &billing.policy).await.unwrap();
+}
+
+/// As above: before the subscription's next step another payment is recorded, of the same name or of the next. It is the duplicate.
+#[tokio::test]
+async fn a_torn_settlement_is_mended_where_another_payment_of_its_period_is_recorded() {
+    for attempt in [1, 2] {
+        let world = World::new().await;
+        let id = world.subscribed("coffee").await;
+        world.fault(Rule::always(Fault::WebhookLost).on(Call::Webhook));
+        world.live_until(seoul("2026-12-23T09:55")).await;
+        let before = world.subscription(id).await;
+        world.live_until(seoul("2026-12-23T10:05")).await;
+        tear(&world, before, false).await;
+        let (name, now) = (world.charge_name(id, 2, attempt).await, world.stack.clock.now());
+        let imp_uid = {
+            let mut iamport = world.stack.iamport();
+            iamport.charge_elsewhere(&id.to_string(), &name.to_string(), 9_900, now).unwrap()
+        };
+        let billing = &world.stack.billing;
+        let shown = billing.iamport.payment(&imp_uid.parse().unwrap()).await.unwrap().unwrap();
+        billing.record(name, &shown).await.unwrap();
+        let s = world.subscription(id).await;
+        assert_eq!((s.status, s.paid_through, s.period, s.in_flight), (Status::Active, 2, 3, None), "{attempt}");
+        world.live_until(seoul("2026-12-24T12:00")).await;
+        assert_eq!(world.payments(), 3, "{attempt}");
+        let balance = world.stack.iamport().books().payment(&imp_uid).unwrap().balance();
+        assert_eq!((balance, world.ledger(id).await.standing()), (0, Won::new(2 * 9_900)), "{attempt}");
+        world.reconciled(&[id]).await;
+    }
+}
+
+/// As above, and before the subscription's next step a person is called, and decides.
+#[tokio::test]
+async fn a_torn_settlement_is_mended_by_an_operators_decision_of_something_else() {
+    for (action, declined, in_flight) in [
+        ("accept", false, false),
+        ("accept", false, true),
+        ("refund", false, true),
+        ("write_off", false, true),
+        ("accept", true, true),
+        ("write_off", true, true),
+    ] {
+        let what = format!("{action}, declined: {declined}, in flight: {in_flight}");
+        let world = World::new().await;
+        let id = world.subscribed("coffee").await;
+        world.fault(Rule::always(Fault::WebhookLost).on(Call::Webhook));
+        world.live_until(seoul("2026-12-23T09:55")).await;
+        let mut before = world.subscription(id).await;
+        if declined {
+            world.fault(Rule::once(Call::Again, no_money()));
+        }
+        world.live_until(seoul("2026-12-23T10:05")).await;
+        let billing = &world.stack.billing;
+        if !in_flight {
+            before.needs_review("something else".to_owned(), world.stack.clock.now());
+        }
+        tear(&world, before, in_flight).await;
+        if in_flight {
+            let mut torn = world.subscription(id).await;
+            torn.needs_review("something else".to_owned(), world.stack.clock.now());
+            billing.store.put(&mut torn, world.stack.clock.now(), &billing.policy).await.unwrap();
+        }
+        world.live_until(seoul("2026-12-23T10:20")).await;
+        assert_eq!(world.subscription(id).await.status, Status::NeedsReview, "{what}");
+        world.commanded(id, "repair", json!({ "action": action, "reason": "checked" })).await;
+        world.live_until(seoul("2026-12-23T10:30")).await;
+        let s = world.subscription(id).await;
+        let expected = if declined { (Status::PastDue, 1) } else { (Status::Active, 2) };
+        assert_eq!(((s.status, s.paid_through), s.in_flight), (expected, None), "{what}");
+        world.live_until(seoul("2026-12-24T12:00")).await;
+        let paid = world.ledger(id).await;
+        assert_eq!((paid.standing(), paid.refunds.len()), (Won::new(2 * 9_900), 0), "{what}");
+        world.reconciled(&[id]).await;
+    }
+}
+
+/// As above, of an attempt that came to nothing because somebody else had paid under its name: that is no decline.
+#[tokio::test]
+async fn an_attempt_that_was_void_is_no_decline_where_a_restore_has_torn_it() {
+    for before_the_claim in [true, false] {
+        let world = World::new().await;
+        let id = world.subscribed("coffee").await;
+        world.fault(Rule::always(Fault::WebhookLost).on(Call::Webhook));
+        world.live_until(seoul("2026-12-23T09:50")).await;
+        squat(&world, world.charge_name(id, 2, 1).await, "somebody-else").await;
+        let mut before = world.subscription(id).await;
+        world.live_until(seoul("2026-12-23T10:08")).await;
+        if !before_the_claim {
+            before = world.subscription(id).await;
+            assert!(before.in_flight.is_some());
+        }
+        world.stack.clock.set(seoul("2026-12-23T10:15"));
+        world.stack.billing.work(&world.due(id).await).await.unwrap();
+        assert_eq!(world.outcomes(id).await, ["paid", "declined"]);
+        let after = world.subscription(id).await;
+        assert_eq!((after.in_flight, after.dunning, after.attempts), (None, None, 1));
+        before.version = after.version;
+        let billing = &world.stack.billing;
+        billing.store.put(&mut before, world.stack.clock.now(), &billing.policy).await.unwrap();
+        world.live_until(seoul("2026-12-23T12:00")).await;
+        let s = world.subscription(id).await;
+        assert_eq!((s.status, s.paid_through, s.in_flight), (Status::Active, 2, None), "{before_the_claim}");
+        let events = world.stack.events().await;
+        assert!(!events.iter().any(|event| event.kind == Kind::PastDue), "{before_the_claim}");
     }
 }
 

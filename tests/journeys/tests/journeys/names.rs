@@ -17,7 +17,7 @@ fn no_webhooks(world: &World) {
 }
 
 /// Takes a name: a window of 0 won, by the public code, under that name, for any `customer_uid`.
-async fn squat(world: &World, name: MerchantUid, customer_uid: &str) {
+pub(crate) async fn squat(world: &World, name: MerchantUid, customer_uid: &str) {
     let session = world.session("coffee").await;
     let mut window = world.buyer.open_window(session).await.unwrap();
     window["request"]["merchant_uid"] = json!(name.to_string());

@@ -102,20 +102,7 @@ impl Billing {
             name: &claimed.plan.terms.name,
             tax_free: (tax_free > Won::ZERO).then_some(tax_free),
         };
-        let answer = self.iamport.again(&again, send_by).await;
-        match &answer {
-            Ok(Answer::Done(payment)) if payment.status == PaymentStatus::Paid => {
-                self.note_outcome(&claimed, &intent, None).await;
-            }
-            Ok(Answer::Done(payment)) if payment.status == PaymentStatus::Failed => {
-                self.note_outcome(&claimed, &intent, Some(&fail_reason(payment))).await;
-            }
-            Ok(Answer::Refused { message, .. } | Answer::NotFound { message }) => {
-                self.note_outcome(&claimed, &intent, Some(message)).await;
-            }
-            Ok(Answer::Done(_)) | Err(_) => (),
-        }
-        match answer {
+        match self.iamport.again(&again, send_by).await {
             Ok(Answer::Done(payment)) => Box::pin(self.settle_by_answer(claimed, &intent, &payment)).await,
             Ok(Answer::Refused { message, .. } | Answer::NotFound { message }) => {
                 Box::pin(self.settle_by_refusal(claimed, &intent, message)).await
@@ -141,9 +128,13 @@ impl Billing {
             return self.doubt(claimed, false, None, "the answer is about somebody else's payment").await;
         }
         match payment.status {
-            PaymentStatus::Paid => self.settle_paid(claimed, intent, payment).await,
+            PaymentStatus::Paid => {
+                self.note_outcome(&claimed, intent, None).await;
+                self.settle_paid(claimed, intent, payment).await
+            }
             PaymentStatus::Failed => {
                 let proof = Proof::Declined { reason: fail_reason(payment), imp_uid: payment.imp_uid.parse().ok() };
+                self.note_outcome(&claimed, intent, Some(&fail_reason(payment))).await;
                 self.settle(claimed, intent.merchant_uid, proof).await
             }
             PaymentStatus::Ready | PaymentStatus::Cancelled | PaymentStatus::Other(_) => {
@@ -161,10 +152,21 @@ impl Billing {
     ) -> Result<Charged, StoreError> {
         let message: String = message.chars().take(200).collect();
         let payments = self.iamport.payments_of(intent.merchant_uid).await;
-        match payments.map(|payments| weigh_ours(payments, &Meant::by(intent, &claimed)).evidence) {
+        let evidence = payments.map(|payments| weigh_ours(payments, &Meant::by(intent, &claimed)).evidence);
+        // A payment that failed says better why than the refusal.
+        let message = match &evidence {
+            Ok(Evidence::Failed { reason, .. }) if !reason.is_empty() => reason.clone(),
+            Ok(Evidence::Failed { .. } | Evidence::Paid(..) | Evidence::Undecided | Evidence::Nothing) | Err(_) => {
+                message
+            }
+        };
+        if !matches!(evidence, Ok(Evidence::Paid(..))) {
+            self.note_outcome(&claimed, intent, Some(&message)).await;
+        }
+        match evidence {
             Ok(Evidence::Paid(first, others)) => self.settle_all_paid(claimed, intent, &first, &others).await,
-            Ok(Evidence::Failed { count, .. }) if count >= claimed.sends => {
-                self.settle(claimed, intent.merchant_uid, Proof::Declined { reason: message, imp_uid: None }).await
+            Ok(Evidence::Failed { count, imp_uid, .. }) if count >= claimed.sends => {
+                self.settle(claimed, intent.merchant_uid, Proof::Declined { reason: message, imp_uid }).await
             }
             // Perhaps refused because the name is taken, by a payment that I'mport doesn't show yet: the network may have
             // delivered the request two times, or an earlier send.

@@ -10,7 +10,7 @@ use maedal::billing::{Charged, Worked};
 use maedal::clock::Clock;
 use maedal::iamport::{Again, Https, Sending, Transport, TransportError};
 use maedal::store::Guard;
-use maedal::subscription::{CLAIMS_A_DAY, Status, Won};
+use maedal::subscription::{CLAIMS_A_DAY, ChargeStatus, Status, Won};
 use serde_json::json;
 use simulator::{Call, Fault, Rule};
 
@@ -172,7 +172,12 @@ async fn a_refusal_is_proof_where_every_send_has_failed() {
     world.fault(Rule::once(Call::Again, Fault::Refuse { code: 1, message: "이미 시도된 주문번호입니다.".into() }));
     let charged = world.stack.billing.work(&world.due(id).await).await.unwrap();
     assert!(matches!(charged, Worked::Charged(Charged::Declined(_))), "{charged:?}");
-    assert_eq!(world.outcomes(id).await, ["paid", "declined"]);
+    let declined = world.ledger(id).await.charges.remove(1).status;
+    // In the words of the payment that failed, not of the copy that was refused.
+    assert!(
+        matches!(&declined, ChargeStatus::Declined { reason, imp_uid: Some(_) } if reason == "잔액이 부족합니다."),
+        "{declined:?}"
+    );
 }
 
 /// The answer to every charge is lost.

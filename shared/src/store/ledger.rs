@@ -111,7 +111,7 @@ impl std::str::FromStr for ChargeCursor {
 }
 
 impl Store {
-    /// A page of at most `limit` charges, going on after `after`: the oldest first, or the newest.
+    /// A page of `limit` charges, going on after `after`: the oldest first, or the newest. It has less only where it is the last.
     pub async fn charges(
         &self,
         id: SubscriptionId,
@@ -120,7 +120,7 @@ impl Store {
         newest_first: bool,
     ) -> Result<ChargePage, StoreError> {
         const TASK: &str = "list charges";
-        let from = after.map(|ChargeCursor(place)| {
+        let mut from = after.map(|ChargeCursor(place)| {
             let mut key = Key::subscription(id).item();
             key.insert("sk".to_owned(), s(format!("{}{place}", key::CHARGE)));
             key
@@ -131,17 +131,27 @@ impl Store {
             .expression_attribute_values(":pk", s(Key::subscription(id).pk))
             .expression_attribute_values(":prefix", s(key::CHARGE))
             .scan_index_forward(!newest_first)
-            .limit(i32::from(limit.clamp(1, MOST_CHARGES)))
-            .consistent_read(true)
-            .set_exclusive_start_key(from);
-        let page = self.page(query, TASK).await?;
+            .consistent_read(true);
+        let mut charges = Vec::new();
+        let mut left = limit.clamp(1, MOST_CHARGES);
+        // What has moved away isn't shown, and another is shown for it.
+        while left > 0 {
+            let query = query.clone().limit(i32::from(left)).set_exclusive_start_key(from.take());
+            let page = self.page(query, TASK).await?;
+            for item in page.items.unwrap_or_default() {
+                let charge = read_charge(item, TASK)?;
+                if !charge.moved {
+                    charges.push(charge);
+                    left = left.saturating_sub(1);
+                }
+            }
+            from = page.last_evaluated_key;
+            if from.is_none() {
+                break;
+            }
+        }
         let place = |key: Item| Some(key.get("sk")?.as_s().ok()?.strip_prefix(key::CHARGE)?.to_owned());
-        let charges = page.items.unwrap_or_default().into_iter().map(|item| read_charge(item, TASK));
-        let shown = charges.filter(|charge| charge.as_ref().map_or(true, |charge| !charge.moved));
-        Ok(ChargePage {
-            charges: shown.collect::<Result<_, _>>()?,
-            next: page.last_evaluated_key.and_then(place).map(ChargeCursor),
-        })
+        Ok(ChargePage { charges, next: from.and_then(place).map(ChargeCursor) })
     }
 
     /// Writes the subscription, where it is still at the version that was read, and its ledger entries: all or nothing. Whatever

@@ -4,10 +4,10 @@ use std::collections::BTreeSet;
 
 use http::Method;
 use jiff::SignedDuration;
-use journeys::{World, contract, monthly, no_money};
+use journeys::{World, contract, monthly, no_money, seoul};
 use maedal::subscription::SubscriptionId;
 use serde_json::{Value, json};
-use simulator::{Call, Rule};
+use simulator::{Call, Fault, Rule};
 
 /// Both ways: all that is served is in the document, and all of the document is served.
 #[test]
@@ -217,5 +217,27 @@ async fn charges_are_listed_with_what_became_of_them() {
     assert_eq!(world.read(&format!("/v1/subscriptions/{id}/charges/1-2")).await.body, charges["charges"][1]);
     for unknown in ["1-3", "0-0", "1", "x-1", "1-1-1", "+1-1"] {
         assert_eq!(world.read(&format!("/v1/subscriptions/{id}/charges/{unknown}")).await.status, 404, "{unknown}");
+    }
+}
+
+/// A decline that was paid after all stands in another place of the table: pages are as long as was asked for, but for the last.
+#[tokio::test]
+async fn a_page_of_charges_is_full_or_the_last_where_some_have_moved() {
+    let world = World::new().await;
+    let id = world.subscribed("coffee").await;
+    world.fault(Rule::once(Call::Again, Fault::LatePaid(SignedDuration::from_hours(3))));
+    world.live_until(seoul("2027-01-24T12:00")).await;
+    assert_eq!(world.outcomes(id).await, ["paid", "paid", "paid"]);
+    for limit in 1..=4 {
+        let (mut periods, mut cursor) = (Vec::new(), String::new());
+        loop {
+            let page = world.read(&format!("/v1/subscriptions/{id}/charges?limit={limit}{cursor}")).await.body;
+            let charges = page["charges"].as_array().unwrap();
+            periods.extend(charges.iter().map(|charge| charge["period"].as_u64().unwrap()));
+            let Some(next) = page["next_cursor"].as_str() else { break };
+            assert_eq!(charges.len(), limit, "{page}");
+            cursor = format!("&cursor={next}");
+        }
+        assert_eq!(periods, [1, 2, 3], "{limit}");
     }
 }

@@ -7,7 +7,9 @@
 //!    *Crash before*: nothing happened; it is still due. *Crash after*: the attempt is in flight. Nobody else can claim;
 //!    once its lease is over, whoever comes asks I'mport what became of it ([`super::resolve`]).
 //! 2. **Earlier attempts** of the same period are looked up, from the second attempt on: a decline may have turned into a
-//!    payment since, and one that goes back must have gone. *Crash after*: as above.
+//!    payment since, or its request may have arrived twice, and one that goes back must have gone. *Crash after*: as above.
+//!    What arrives only after this look, of a retry within minutes, is a late payment: it enters the ledger as a duplicate, and
+//!    goes back.
 //! 3. **The send deadline**: a worker that was held up for longer than [`SEND_WITHIN`] since its claim does not send. So
 //!    nothing leaves late, after others have concluded that nothing will. The client looks at the clock last, once it has a
 //!    token, and before each try ([`Iamport::again`](crate::iamport::Iamport::again)).

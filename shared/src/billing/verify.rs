@@ -50,7 +50,9 @@ pub(super) fn weigh_ours(payments: Vec<IamportPayment>, meant: &Meant<'_>) -> We
 pub(super) fn weigh(payments: Vec<IamportPayment>) -> Evidence {
     let (mut paid, others): (Vec<_>, Vec<_>) = payments.into_iter().partition(IamportPayment::was_paid);
     if !paid.is_empty() {
-        // The one that stands pays; what somebody has given back already doesn't buy the period while another stands.
+        // The one that stands pays; what somebody has given back already doesn't buy the period while another stands. Where none
+        // stands, the period stays paid, as it does where its only payment was given back: who gives money back by hand needn't
+        // mean to take the period, and the buyer isn't charged for it once more.
         paid.sort_by_key(|payment| (!payment.stands(), payment.paid_at()));
         let first = paid.remove(0);
         return Evidence::Paid(Box::new(first), paid);

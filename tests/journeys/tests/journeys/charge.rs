@@ -501,6 +501,101 @@ async fn paid_two_times_and_given_back(given_back: &[usize]) -> (Vec<u64>, u32, 
     (balances, world.subscription(id).await.paid_through, world.outcomes(id).await)
 }
 
+/// The network delivers a request two times: one is declined, and the other is paid so many minutes later. Meanwhile the merchant
+/// asks for the charge once more.
+#[tokio::test]
+async fn a_request_that_arrives_twice_pays_once_whenever_it_is_tried_again() {
+    for (minutes, payments) in [(3, 3), (8, 4)] {
+        let world = World::new().await;
+        let id = world.subscribed("coffee").await;
+        world.fault(Rule::always(Fault::WebhookLost).on(Call::Webhook));
+        world.fault(Rule::once(Call::Again, no_money()));
+        world.at(seoul("2026-12-23T10:00")).await;
+        assert_eq!(world.outcomes(id).await, ["paid", "declined"]);
+        let name = world.charge_name(id, 2, 1).await.to_string();
+        let arrives = seoul("2026-12-23T10:00").saturating_add(SignedDuration::from_mins(minutes)).unwrap();
+        let twin = || world.stack.iamport().charge_elsewhere(&id.to_string(), &name, 9_900, arrives).unwrap();
+        if minutes < 5 {
+            world.live_until(arrives).await;
+            twin();
+        }
+        world.live_until(seoul("2026-12-23T10:05")).await;
+        world.commanded(id, "retry", json!({})).await;
+        world.live_until(seoul("2026-12-23T10:07")).await;
+        let s = world.subscription(id).await;
+        assert_eq!((s.status, s.paid_through), (Status::Active, 2), "{minutes}");
+        if minutes > 5 {
+            world.live_until(arrives).await;
+            twin();
+        }
+        // What no webhook tells is found as the books are compared.
+        world.live_until(seoul("2026-12-25T12:00")).await;
+        assert_eq!(world.payments(), payments, "{minutes}");
+        assert_eq!(world.ledger(id).await.standing(), Won::new(2 * 9_900), "{minutes}");
+        world.reconciled(&[id]).await;
+    }
+}
+
+/// As above, the other way round: the answer is of the one that is declined, and the other was paid before. It is found before
+/// anything else is asked for.
+#[tokio::test]
+async fn a_request_that_arrives_twice_and_was_paid_first_is_not_asked_for_under_another_name() {
+    let world = World::new().await;
+    let id = world.subscribed("coffee").await;
+    world.fault(Rule::always(Fault::WebhookLost).on(Call::Webhook));
+    world.stack.iamport().set_pays_again(true);
+    let now = seoul("2026-12-23T09:59:59");
+    world.live_until(now).await;
+    let name = world.charge_name(id, 2, 1).await.to_string();
+    world.stack.iamport().charge_elsewhere(&id.to_string(), &name, 9_900, now).unwrap();
+    world.fault(Rule::once(Call::Again, no_money()));
+    world.live_until(seoul("2026-12-23T10:05")).await;
+    assert_eq!(world.outcomes(id).await, ["paid", "declined"]);
+    world.commanded(id, "retry", json!({})).await;
+    world.live_until(seoul("2026-12-23T10:10")).await;
+    let s = world.subscription(id).await;
+    assert_eq!((s.status, s.paid_through, world.payments()), (Status::Active, 2, 3));
+    world.reconciled(&[id]).await;
+}
+
+/// Whether one payment was given back by hand or two were, before we knew of them or later, or one by hand and the other by us as a
+/// duplicate: the period stays paid, and isn't charged once more.
+#[tokio::test]
+async fn a_period_whose_payments_were_all_given_back_stays_paid() {
+    for (payments, known_before) in [(1, false), (1, true), (2, false), (2, true)] {
+        let world = World::new().await;
+        let id = world.subscribed("coffee").await;
+        world.fault(Rule::always(Fault::WebhookLost).on(Call::Webhook));
+        world.fault(Rule::once(Call::Again, Fault::CutAfterEffect));
+        world.at(seoul("2026-12-23T10:01")).await;
+        let name = world.subscription(id).await.in_flight.unwrap().merchant_uid.to_string();
+        if payments == 2 {
+            let now = world.stack.clock.now();
+            world.stack.iamport().charge_elsewhere(&id.to_string(), &name, 9_900, now).unwrap();
+        }
+        if known_before {
+            world.live_until(seoul("2026-12-23T12:00")).await;
+            assert_eq!(world.ledger(id).await.standing(), Won::new(2 * 9_900), "a duplicate went back");
+        }
+        let now = world.stack.clock.now();
+        {
+            let mut iamport = world.stack.iamport();
+            let all: Vec<_> = iamport.books().payments_of(&name).map(|p| (p.imp_uid.clone(), p.balance())).collect();
+            for (imp_uid, _) in all.iter().filter(|(_, balance)| *balance > 0) {
+                iamport.cancel_in_console(imp_uid, None, now).unwrap();
+            }
+        }
+        world.live_until(seoul("2026-12-27T12:00")).await;
+        let what = format!("{payments} payments, known before: {known_before}");
+        let s = world.subscription(id).await;
+        assert_eq!((s.status, s.paid_through, s.dunning, s.in_flight), (Status::Active, 2, None, None), "{what}");
+        assert_eq!(s.listed_at, Some(seoul("2027-01-23T10:00")), "{what}");
+        assert_eq!(world.ledger(id).await.standing(), Won::new(9_900), "{what}");
+        assert_eq!(world.payments(), 1 + payments, "{what}");
+        world.reconciled(&[id]).await;
+    }
+}
+
 #[tokio::test]
 async fn of_two_payments_the_one_that_stands_pays() {
     for (given_back, balances) in [(&[0][..], [0, 9_900]), (&[1], [9_900, 0]), (&[], [9_900, 0]), (&[0, 1], [0, 0])] {

@@ -4,7 +4,7 @@
 //! rule that breaks. All of them are applied, one after the other, to a copy of the workspace under the target directory, where
 //! each hangs on a variable of the environment: `crate::bugs::on("its-name")`, its name being the file's. So one build has them all.
 //!
-//! To write one, or to mend one that doesn't apply any more: make the change in the code, keep `git diff -U2` as the patch, and
+//! To write one, or to mend one that doesn't apply any more: make the change in the code, keep `git diff -U1` as the patch, and
 //! take the change back. A patch that touches the lines of another is made on top of those that come before it by name.
 
 use std::collections::BTreeMap;

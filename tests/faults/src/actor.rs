@@ -101,11 +101,20 @@ impl Actor {
 
     /// Runs `work` as this worker, until it ends or the worker does. `None`: it died, or took too long.
     pub async fn live<T>(self: &Arc<Self>, work: impl Future<Output = T> + Send) -> Option<T> {
+        self.live_for(LONGEST, work).await
+    }
+
+    /// As [`Actor::live`], for a person who takes the time that it needs.
+    pub async fn at_leisure<T>(self: &Arc<Self>, work: impl Future<Output = T> + Send) -> Option<T> {
+        self.live_for(LONGEST * 100, work).await
+    }
+
+    async fn live_for<T>(self: &Arc<Self>, longest: Duration, work: impl Future<Output = T> + Send) -> Option<T> {
         let living = Living {
             actor: self.clone(),
             work: Box::pin(ME.scope(self.clone(), work)),
             thaw: None,
-            ends: Box::pin(tokio::time::sleep(LONGEST)),
+            ends: Box::pin(tokio::time::sleep(longest)),
         };
         living.await
     }

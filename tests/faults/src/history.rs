@@ -17,12 +17,13 @@ use futures::FutureExt;
 use jiff::{SignedDuration, Timestamp};
 use maedal::aws::Aws;
 use maedal::billing::{
-    Billing, CheckoutRequest, CommandError, CommandRequest, Opened, PlanRequest, RefundError, RefundRequest,
-    RepairRequest, Session, Span,
+    Billing, CheckoutRequest, CommandError, CommandRequest, Importing, LostCommand, Opened, Pace, PlanRequest,
+    RefundError, RefundRequest, RepairRequest, Schedules, Session, Span,
 };
 use maedal::config::{Channel, Site};
 use maedal::iamport::{Credentials, Iamport};
 use maedal::ids::Ids;
+use maedal::import::{Format, ImportId};
 use maedal::queue::{BATCH, Message};
 use maedal::store::{Buyer, Charging, Store};
 use maedal::subscription::period::in_seoul;
@@ -35,7 +36,7 @@ use crate::actor::Actor;
 use crate::dice::Dice;
 use crate::fault::{Kind, MOST_OFF};
 use crate::log::Did;
-use crate::people::{Ask, Deed, Gateway, Life, Way};
+use crate::people::{Ask, Deed, Gateway, Life, Taken, Way};
 use crate::queue::{Received, ToQueue};
 use crate::rules::{Facts, Rule, Violation};
 use crate::script::{Place, Script, Strikes};
@@ -44,7 +45,7 @@ use crate::time::Time;
 use crate::world::{SETUP, ToIamport, ToTable, World};
 
 /// The table's name.
-const TABLE: &str = "maedal";
+pub(crate) const TABLE: &str = "maedal";
 /// The table, without its stream and the two indexes that no use case here reads: each write costs time. The index of days is for
 /// lives in which the books are compared.
 const TABLE_AS_JSON: &str = r#"{
@@ -77,6 +78,12 @@ const COMPARED_ANYWAY: u64 = 40;
 const REST: SignedDuration = SignedDuration::from_hours(24 * 12);
 /// A history that takes more steps than this goes in circles.
 const MOST_STEPS: u32 = 20_000;
+/// How long a stack stands still before its table is restored: whatever was under way has come to its end.
+const SHUT_DOWN: SignedDuration = SignedDuration::from_hours(1);
+/// A row that isn't taken in by then won't be.
+const MOST_IMPORT_TURNS: u32 = 200;
+/// The merchant's code, which every browser knows.
+const USER_CODE: &str = "imp00000000";
 /// So many days are compared once all is quiet.
 const LAST_DAYS: usize = 3;
 /// When histories begin: 10 in the morning in Korea.
@@ -123,9 +130,12 @@ impl Plot {
     /// One buyer, and nothing goes wrong but what strikes.
     fn is_undisturbed(&self) -> bool {
         let does = |what: fn(&Deed) -> bool| self.life.deeds.iter().filter(|(_, _, deed)| what(deed)).count();
-        let bothers =
-            does(|deed| matches!(deed, Deed::Misconfigured { .. } | Deed::Elsewhere { .. } | Deed::Deploy(_)));
-        !self.life.rough && bothers == 0 && does(|deed| matches!(deed, Deed::Subscribe { .. })) == 1
+        let plain = |deed: &Deed| {
+            matches!(deed, Deed::Subscribe { .. } | Deed::TryAgain { .. } | Deed::EndKey { .. } | Deed::Ask { .. })
+        };
+        !self.life.rough
+            && self.life.deeds.iter().all(|(_, _, deed)| plain(deed))
+            && does(|deed| matches!(deed, Deed::Subscribe { .. })) == 1
     }
 }
 
@@ -339,7 +349,7 @@ impl Crew {
         let site = Site {
             public_url: "https://pay.example".to_owned(),
             sdk_url: "https://cdn.example/v1/iamport.js".to_owned(),
-            user_code: "imp00000000".to_owned(),
+            user_code: USER_CODE.to_owned(),
             channel: Channel::default(),
             session: SignedDuration::from_mins(60),
             merchant_name: String::new(),
@@ -374,6 +384,8 @@ struct Show<'a> {
     next_tick: Option<Timestamp>,
     last_tick: Option<Tick>,
     comparison: Comparison,
+    /// The table is lost, and is restored then; until then nothing runs.
+    restored_at: Option<Timestamp>,
 }
 
 /// When the books are compared next, and until when they have been, to the end.
@@ -410,6 +422,7 @@ impl<'a> Show<'a> {
             next_tick: None,
             last_tick: None,
             comparison: Comparison { next: night_after(EPOCH), done: Arc::default() },
+            restored_at: None,
         }
     }
 
@@ -459,7 +472,11 @@ impl<'a> Show<'a> {
         let (mut calm, mut repaired) = (false, false);
         for _ in 0..MOST_STEPS {
             let now = self.world.time.now();
-            if !calm && now >= ends_at && deeds.peek().is_none() {
+            if self.restored_at.is_some_and(|at| at <= now) {
+                self.restored_at = None;
+                self.restore().await;
+            }
+            if !calm && now >= ends_at && deeds.peek().is_none() && self.restored_at.is_none() {
                 calm = true;
                 self.world.calm_down();
                 self.comparison.next = self.comparison.next.min(night_after(now));
@@ -469,10 +486,12 @@ impl<'a> Show<'a> {
                     self.begin(nth, deed);
                 }
             }
-            self.deliver_webhooks(now);
-            self.compare(now);
-            self.tick(now);
-            self.hand_out(now);
+            if self.restored_at.is_none() {
+                self.deliver_webhooks(now);
+                self.compare(now);
+                self.tick(now);
+                self.hand_out(now);
+            }
             if calm && self.is_quiet(now) {
                 self.at_rest().await;
                 if repaired || !self.repair_all().await {
@@ -513,6 +532,9 @@ impl<'a> Show<'a> {
     }
 
     fn next_happening(&self, now: Timestamp) -> Timestamp {
+        if let Some(at) = self.restored_at {
+            return at;
+        }
         let mut next: Vec<Timestamp> = self.world.inner().iamport.next_happening().into_iter().collect();
         if self.busy_workers() < WORKERS {
             next.extend(self.world.with_messages(|messages| messages.next_visible()));
@@ -616,6 +638,73 @@ impl<'a> Show<'a> {
         let mut inner = self.world.inner();
         let after = inner.copy.entered();
         inner.rules.compared(&before, &after, &open);
+    }
+
+    /// The stack is shut down and the copy of the table is restored; then an operator does what the runbook says.
+    async fn restore(&mut self) {
+        let world = self.world.clone();
+        let Some(from) = world.restore() else { return };
+        let lost_from = from;
+        self.deployments += 1;
+        self.crew = Crew::deployed(&world, self.deployments, &self.policy, self.client, self.credentials);
+        let (billing, manage) = (self.crew.reconcile.billing.clone(), self.crew.manage.billing.clone());
+        let lost = world.inner().log.accepted_since(from);
+        let life = self.crew.complete.site.session;
+        let operator = Actor::new(&world, SETUP.to_owned());
+        let recovered = operator.at_leisure(async {
+            let now = billing.clock.now();
+            billing.store.put_charging(&Charging { on: false, since: Some(now), ..Charging::default() }, now).await?;
+            let command = |(id, at, ask): &(SubscriptionId, Timestamp, Ask)| LostCommand {
+                subscription: *id,
+                version: None,
+                what: format!("{ask:?}"),
+                at: at.to_string(),
+            };
+            let is_refund = |ask: Ask| matches!(ask, Ask::RefundPart | Ask::RefundAll);
+            let commands = lost.iter().filter(|(_, _, ask)| !is_refund(*ask)).map(command).collect();
+            let held = billing.lose(commands, Duration::from_secs(600)).await?;
+            world.say(|| format!("the operator feeds what was lost: {held:?}"));
+            let day = SignedDuration::from_hours(24);
+            let mut from = in_seoul(from).start_of_day().map_or(from, |day| day.timestamp());
+            while from < now {
+                let span = Span { from, to: from.saturating_add(day).unwrap_or(now) };
+                // What can't be done now is done in the night.
+                let compared = billing.reconcile(span, Duration::from_secs(600)).await;
+                world.say(|| format!("the operator has the books compared: {compared:?}"));
+                from = span.to;
+            }
+            for (id, _, command) in lost {
+                if !is_refund(command) {
+                    let command = match command {
+                        // It was given back already, and is not a second time.
+                        Ask::CancelNowUnused | Ask::CancelNowAll if world.went_back_since(id, lost_from) => {
+                            Ask::CancelNow
+                        }
+                        command => command,
+                    };
+                    let said = ask(&manage, id, command, life).await;
+                    world.say(|| format!("the operator asks for {command:?} of {id} once more: {said:?}"));
+                }
+            }
+            for id in those(&world, Account::is_in_review) {
+                world.inner().rules.repaired(id, RepairAction::Accept);
+                world.note(id, Did::Repaired);
+                let request = RepairRequest {
+                    action: RepairAction::Accept,
+                    by: "an operator".to_owned(),
+                    reason: "after the restore".to_owned(),
+                };
+                let decided = manage.decide_repair(id, &request, None).await;
+                world.say(|| format!("the operator decides of {id}: {}", decided.is_ok()));
+            }
+            let now = billing.clock.now();
+            billing.store.put_charging(&Charging { on: true, since: Some(now), ..Charging::default() }, now).await
+        });
+        let recovered = recovered.await;
+        let mut inner = world.inner();
+        if !matches!(recovered, Some(Ok(()))) {
+            inner.rules.broken(Rule::Stuck, format!("the table can't be recovered: {recovered:?}"));
+        }
     }
 
     /// A person decides of all that waits for one. False: nothing does.
@@ -791,19 +880,54 @@ impl<'a> Show<'a> {
         })
     }
 
-    /// Somebody does something.
+    /// Somebody does something. Nobody reaches a stack that is being restored.
     fn begin(&mut self, nth: usize, deed: Deed) {
+        if self.restored_at.is_some() {
+            return;
+        }
         let world = self.world.clone();
         match deed {
+            Deed::Backup { torn } => world.back_up(torn),
+            Deed::Restore => {
+                world.say(|| "the table is lost, and the stack shut down".to_owned());
+                self.crowd.abort_all();
+                self.busy = Arc::default();
+                world.with_messages(|messages| *messages = crate::queue::Messages::default());
+                self.restored_at = world.time.now().checked_add(SHUT_DOWN).ok();
+            }
+            Deed::Newer { who, minutes } => {
+                if let Some(id) = self.session(who).filter(|id| world.inner().copy.accounts.contains_key(id)) {
+                    let wrote = world.write_newer(id, (minutes > 0).then_some(2));
+                    if wrote && minutes > 0 {
+                        self.crowd.spawn(async move {
+                            tokio::time::sleep(Duration::from_secs(60 * minutes.unsigned_abs())).await;
+                            world.write_newer(id, Some(1));
+                        });
+                    }
+                }
+            }
+            Deed::Squat { who, name, own } => {
+                if let Some(id) = self.session(who) {
+                    self.squat(id, name, own);
+                }
+            }
+            Deed::Import { who, hours } => {
+                let (billing, sessions) = (self.crew.manage.billing.clone(), self.sessions.clone());
+                self.crowd.spawn(async move {
+                    if let Some(id) = import(&world, &billing, nth, who, hours).await {
+                        sessions.lock().unwrap_or_else(PoisonError::into_inner).insert(who, id);
+                    }
+                });
+            }
             Deed::Misconfigured { minutes } => world.misconfigure(SignedDuration::from_mins(minutes)),
             Deed::Elsewhere { who, scheduled } => {
-                if let Some(id) = self.session(who) {
+                if let Some(customer_uid) = self.customer_uid(who) {
                     let (now, name) = (world.time.now(), format!("old-shop-{nth}"));
                     let hour = now.saturating_add(SignedDuration::from_hours(1)).unwrap_or(now);
                     let iamport = &mut world.inner().iamport;
                     match scheduled {
-                        true => drop(iamport.schedule_elsewhere(&id.to_string(), &name, 5_000, hour)),
-                        false => drop(iamport.charge_elsewhere(&id.to_string(), &name, 5_000, now)),
+                        true => drop(iamport.schedule_elsewhere(&customer_uid, &name, 5_000, hour)),
+                        false => drop(iamport.charge_elsewhere(&customer_uid, &name, 5_000, now)),
                     }
                 }
             }
@@ -841,8 +965,8 @@ impl<'a> Show<'a> {
                 });
             }
             Deed::EndKey { who } => {
-                if let Some(id) = self.session(who) {
-                    world.inner().iamport.end_key_at_gateway(&id.to_string());
+                if let (Some(id), Some(customer_uid)) = (self.session(who), self.customer_uid(who)) {
+                    world.inner().iamport.end_key_at_gateway(&customer_uid);
                     world.note(id, Did::EndedKey);
                     world.say(|| format!("the buyer of {id} ends the agreement at the gateway"));
                 }
@@ -905,6 +1029,48 @@ impl<'a> Show<'a> {
 
     fn session(&self, who: usize) -> Option<SubscriptionId> {
         self.sessions.lock().unwrap_or_else(std::sync::PoisonError::into_inner).get(&who).copied()
+    }
+
+    /// What I'mport keeps the buyer's billing key under.
+    fn customer_uid(&self, who: usize) -> Option<String> {
+        let inner = self.world.inner();
+        Some(inner.copy.accounts.get(&self.session(who)?)?.subscription.as_ref()?.customer_uid.to_string())
+    }
+
+    /// Whoever knows the merchant's code opens a window of 0 won under a name of `id`'s, and approves.
+    fn squat(&self, id: SubscriptionId, taken: Taken, own: bool) {
+        let (name, customer_uid) = {
+            let inner = self.world.inner();
+            let account = inner.copy.accounts.get(&id);
+            let Some((account, s)) = account.and_then(|account| Some((account, account.subscription.as_ref()?))) else {
+                return;
+            };
+            let next = || s.charge_name(s.paid_through + 1, if s.period > s.paid_through { s.attempts + 1 } else { 1 });
+            let mut charges = account.charges.values();
+            let name = match taken {
+                Taken::Next => next(),
+                Taken::InFlight => s.in_flight.as_ref().map_or_else(next, |intent| intent.merchant_uid),
+                Taken::Declined => charges.rfind(|charge| !charge.is_settled()).map_or_else(next, |c| c.merchant_uid),
+                Taken::Window => s.window_name(s.windows + 1),
+            };
+            (name.to_string(), if own { s.customer_uid.to_string() } else { "somebody-else".to_owned() })
+        };
+        let request = json!({
+            "user_code": USER_CODE, "pg": "chai", "pay_method": "trans", "merchant_uid": name, "name": "아무거나", "amount": 0,
+            "customer_uid": customer_uid, "m_redirect_url": "https://pay.example/elsewhere",
+        });
+        let post = |path: &str, body: String| {
+            let request = http::Request::post(path).header("content-type", "application/json").body(Bytes::from(body));
+            self.world.at_iamport(&request.ok()?, None)
+        };
+        let opened = post("/chai/window", request.to_string());
+        let opened: Value = opened.and_then(|answer| serde_json::from_slice(answer.body()).ok()).unwrap_or_default();
+        let approved =
+            opened["window_id"].as_str().and_then(|id| post(&format!("/chai/window/{id}/approve"), String::new()));
+        if own && approved.is_some() {
+            self.world.note(id, Did::Approved);
+        }
+        self.world.say(|| format!("somebody takes the name {name} for {customer_uid}: {}", approved.is_some()));
     }
 
     fn trip(&self, nth: usize) -> Trip {
@@ -1044,6 +1210,39 @@ impl Trip {
         let request = http::Request::post(path).header("content-type", "application/json").body(Bytes::from(body));
         self.world.at_iamport(&request.ok()?, None)
     }
+}
+
+/// A buyer comes from the old place, by a row of an import that is tried until it is taken in.
+async fn import(world: &Arc<World>, billing: &Billing, nth: usize, who: usize, hours: i64) -> Option<SubscriptionId> {
+    let now = world.time.now();
+    let customer_uid = format!("old-{who}");
+    let next = Timestamp::from_second(now.as_second() + 3_600 * hours).ok()?;
+    world.inner().iamport.seed_key(&customer_uid, now);
+    let row = json!({
+        "customer_uid": customer_uid, "plan": "basic", "customer_id": format!("customer-{who}"), "period": 2,
+        "next_charge": next.to_string(),
+    });
+    let row = maedal::import::parse(row.to_string().as_bytes(), Format::Jsonl, None)?;
+    let (pace, schedules) = (Pace::a_second(0), Schedules::default());
+    let import = ImportId::new(billing.ids.next(now));
+    for turn in 1..=MOST_IMPORT_TURNS {
+        let actor = Actor::new(world, format!("import {nth} {turn}"));
+        let importing = Importing { import, unschedule: false, pace: &pace, schedules: &schedules };
+        let done = actor.live(billing.import_rows(importing, vec![(1, row.clone())])).await;
+        world.say(|| format!("{}: {done:?}", actor.name));
+        if let Some(Ok(_)) = done {
+            let inner = world.inner();
+            let is_it = |account: &&Account| {
+                account.subscription.as_ref().is_some_and(|own| own.customer_uid.as_str() == customer_uid)
+            };
+            let id = inner.copy.accounts.values().find(is_it)?.subscription.as_ref()?.id;
+            drop(inner);
+            world.note(id, Did::Imported(next));
+            return Some(id);
+        }
+        tokio::time::sleep(Duration::from_secs(60)).await;
+    }
+    None
 }
 
 /// The merchant switches charging on or off, and doesn't rest until it is.

@@ -23,6 +23,8 @@ pub enum Did {
     Unanswered(Ask),
     /// An operator has decided.
     Repaired,
+    /// It was brought from the old place, with its next period's beginning.
+    Imported(Timestamp),
     /// The buyer has ended the agreement at the gateway.
     EndedKey,
 }
@@ -62,6 +64,7 @@ impl Log {
                 | Did::Refused(_)
                 | Did::Unanswered(_)
                 | Did::Repaired
+                | Did::Imported(_)
                 | Did::EndedKey => (),
             }
         }
@@ -72,6 +75,25 @@ impl Log {
             (deleted, "the deletion of its billing key was accepted"),
         ];
         because.into_iter().find(|(holds, _)| *holds).map(|(_, words)| words)
+    }
+
+    /// The commands that were accepted since `from`, in order.
+    pub fn accepted_since(&self, from: Timestamp) -> Vec<(SubscriptionId, Timestamp, Ask)> {
+        let of = |(id, done): (&SubscriptionId, &Vec<(Timestamp, Did)>)| {
+            let id = *id;
+            let accepted = done.iter().filter_map(move |(at, did)| match did {
+                Did::Accepted(ask) if *at >= from => Some((id, *at, *ask)),
+                _ => None,
+            });
+            accepted.collect::<Vec<_>>()
+        };
+        self.done.iter().flat_map(of).collect()
+    }
+
+    /// Whether somebody has asked for its cancellation.
+    pub fn is_canceled(&self, id: SubscriptionId) -> bool {
+        let cancels = |ask: &Ask| matches!(ask, Ask::CancelNow | Ask::CancelNowUnused | Ask::CancelNowAll);
+        self.of(id).iter().any(|(_, did)| matches!(did, Did::Asked(ask) if cancels(ask)))
     }
 
     /// When the buyer approved a window last.

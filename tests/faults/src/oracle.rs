@@ -120,6 +120,12 @@ impl Oracle {
         self.price = next;
     }
 
+    /// It comes from the old place, paid until `next`, at the plan's price.
+    fn comes(&mut self, next: Timestamp) {
+        self.anchor = Some(next);
+        self.latest = Some((start(next, self.price.interval, -1), next, self.price.won));
+    }
+
     /// The period that is due, or runs, is paid. False where it can't be told which one that is.
     fn pays(&mut self, asked_at: Timestamp) -> bool {
         let from = match (self.prices.trial_days, self.trial_from) {
@@ -199,6 +205,7 @@ enum Event<'a> {
 /// What I'mport's books have of `id` that shouldn't be so, or haven't that should.
 pub fn compare(
     id: SubscriptionId,
+    customer_uid: &str,
     life: &Life,
     log: &Log,
     iamport: &Simulator,
@@ -215,12 +222,16 @@ pub fn compare(
     if between.wrong_amount {
         return Vec::new();
     }
-    let began = log.of(id).iter().find(|(_, did)| *did == Did::Approved).map(|(at, _)| *at);
+    let began = log.of(id).iter().find_map(|(at, did)| match did {
+        Did::Approved => Some(*at),
+        Did::Imported(next) => Some(*next),
+        _ => None,
+    });
     let mut wrong = bounds(id, prices, &paid, began, asked(&[Ask::ChangePlanNow, Ask::ChangePlanLater]));
     let unclear = |(_, did): &(Timestamp, Did)| match did {
         Did::Unanswered(ask) => !matches!(ask, Ask::Retry | Ask::NewPaymentMethod),
         Did::Repaired => true,
-        Did::Approved | Did::Asked(_) | Did::Accepted(_) | Did::Refused(_) | Did::EndedKey => false,
+        Did::Approved | Did::Imported(_) | Did::Asked(_) | Did::Accepted(_) | Did::Refused(_) | Did::EndedKey => false,
     };
     let refunds = [Ask::RefundPart, Ask::RefundAll, Ask::CancelNowUnused, Ask::CancelNowAll];
     let is_clear = !log.of(id).iter().any(unclear)
@@ -275,6 +286,7 @@ pub fn compare(
                     | Ask::NewPaymentMethod => (),
                 }
             }
+            Event::Did(Did::Imported(next)) => oracle.comes(next),
             Event::Did(Did::EndedKey) => lives = false,
             Event::Did(Did::Asked(Ask::ChangePlanNow)) => asked_at = at,
             Event::Did(Did::Asked(_) | Did::Refused(_) | Did::Unanswered(_) | Did::Repaired) => (),
@@ -317,7 +329,7 @@ pub fn compare(
         .books()
         .payments()
         .iter()
-        .any(|payment| payment.failed_at.is_some() && payment.order.customer_uid == id.to_string());
+        .any(|payment| payment.failed_at.is_some() && payment.order.customer_uid == customer_uid);
     let behind = oracle.due().filter(|due| now.duration_since(*due) > BY);
     if let Some(due) = behind.filter(|_| lives && !declined && !between.refused && oracle.slack == 0) {
         wrong.push(Wrong(format!("{id} should have paid for what began at {due}, was never declined, and has not")));

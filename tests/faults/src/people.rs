@@ -52,6 +52,37 @@ pub enum Deed {
         /// So many.
         minutes: i64,
     },
+    /// A buyer with a billing key comes from the old place, with their first charge so many hours ahead.
+    Import {
+        /// Which buyer.
+        who: usize,
+        /// So many.
+        hours: i64,
+    },
+    /// Whoever knows the merchant's code opens a window of 0 won under a name of this subscription's, as if it had been guessed.
+    Squat {
+        /// Whose subscription.
+        who: usize,
+        /// Under which of its names.
+        name: Taken,
+        /// For the subscription's own `customer_uid`, and not for another one.
+        own: bool,
+    },
+    /// A newer version of the code writes what the one that runs doesn't know into a subscription; for `minutes`, by a schema that it
+    /// must leave alone.
+    Newer {
+        /// Whose subscription.
+        who: usize,
+        /// So many; 0 where the schema stays.
+        minutes: i64,
+    },
+    /// The table is copied, to be restored later.
+    Backup {
+        /// Of the transaction that comes next, the copy has a part.
+        torn: bool,
+    },
+    /// The table is lost, and the copy is restored as the runbook says.
+    Restore,
     /// Somebody else with the same credentials charges the buyer's key: now, or by a schedule an hour later.
     Elsewhere {
         /// Whose key.
@@ -142,6 +173,19 @@ impl Settings {
     }
 }
 
+/// A name that somebody takes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Taken {
+    /// The one that the next charge will have.
+    Next,
+    /// That of the charge in flight; the next one's, where there is none.
+    InFlight,
+    /// That of the latest declined attempt.
+    Declined,
+    /// That of the next opening of the window.
+    Window,
+}
+
 /// What happens in the window and on the way back.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Way {
@@ -201,8 +245,16 @@ const ASKS: [Ask; 18] = [
 
 /// Of a thousand changes of mind so many fall into the minutes around a charge.
 const AROUND_CHARGES: u64 = 500;
-/// Of a thousand rough lives so many see their channel misconfigured. None, until a refusal is known from a decline.
-const MISCONFIGURED: u64 = 0;
+/// Of a thousand rough lives so many see their channel misconfigured.
+const MISCONFIGURED: u64 = 40;
+/// Of a thousand rough buyers so many come by an import.
+const IMPORTED: u64 = 100;
+/// Of a thousand rough buyers so many have a name taken.
+const SQUATTED: u64 = 60;
+/// Of a thousand rough buyers so many see a newer version at work.
+const NEWER: u64 = 60;
+/// Of a thousand rough lives so many lose their table. It costs as many calls as there are days.
+const RESTORED: u64 = 30;
 /// Of a thousand rough lives so many are operated.
 const OPERATED: u64 = 60;
 
@@ -282,7 +334,14 @@ impl Life {
             let at = dice.below(&format!("arrival {who}"), 36_000);
             let ways = [Back, Back, Back, Back, Lost, TwoTabs, TwoTabs, Late, RefusedFirst, Closed];
             let ways = if self.rough { &ways[..] } else { &ways[..1] };
-            deeds.push((seconds(at), Deed::Subscribe { who, way: dice.one_of(&format!("way {who}"), ways) }));
+            let imported = self.rough && dice.happens(&format!("imported {who}"), IMPORTED);
+            deeds.push(match imported {
+                true => {
+                    let hours = dice.one_of(&format!("imported for {who}"), &[1, 5, 20]);
+                    (seconds(at), Deed::Import { who, hours })
+                }
+                false => (seconds(at), Deed::Subscribe { who, way: dice.one_of(&format!("way {who}"), ways) }),
+            });
             for (nth, later) in [240, 1_500].into_iter().enumerate() {
                 let later = later + dice.below(&format!("again {who} {nth}"), 600);
                 deeds.push((seconds(at + later), Deed::TryAgain { who }));
@@ -301,6 +360,16 @@ impl Life {
             for nth in 0..dice.below(&format!("commands {who}"), 5) {
                 let about = format!("command {who} {nth}");
                 deeds.push((sometime(&about), Deed::Ask { who, command: dice.one_of(&about, &ASKS) }));
+            }
+            if dice.happens(&format!("squatted {who}"), SQUATTED) {
+                let names = [Taken::Next, Taken::InFlight, Taken::Declined, Taken::Window];
+                let name = dice.one_of(&format!("squatted name {who}"), &names);
+                let own = dice.happens(&format!("squatted own {who}"), 400);
+                deeds.push((sometime(&format!("squatted at {who}")), Deed::Squat { who, name, own }));
+            }
+            if dice.happens(&format!("newer {who}"), NEWER) {
+                let minutes = dice.one_of(&format!("newer for {who}"), &[0, 0, 5, 60]);
+                deeds.push((sometime(&format!("newer at {who}")), Deed::Newer { who, minutes }));
             }
             if dice.happens(&format!("elsewhere {who}"), 30) {
                 let scheduled = dice.happens(&format!("scheduled {who}"), 500);
@@ -324,6 +393,13 @@ impl Life {
         if self.rough && dice.happens("deploys", 60) {
             let settings = dice.one_of("deploy", &[Settings::Dunning, Settings::Missed, Settings::Window]);
             deeds.push((seconds(dice.below("deploy at", span)), Deed::Deploy(settings)));
+        }
+        let restored = self.rough && !self.operated && dice.happens("restored", RESTORED);
+        if restored {
+            let at = seconds(dice.below("restored at", span));
+            let from = at - SignedDuration::from_hours(dice.one_of("restored from", &[1, 6, 30, 80]));
+            deeds.push((from.max(SignedDuration::ZERO), Deed::Backup { torn: dice.happens("torn", 600) }));
+            deeds.push((at, Deed::Restore));
         }
         if self.operated {
             for nth in 0..1 + dice.below("switched off", 2) {

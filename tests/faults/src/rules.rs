@@ -4,10 +4,11 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::{SignedDuration, Timestamp};
+use maedal::billing::SEND_WITHIN;
 use maedal::subscription::step::WINDOW_LOOK;
 use maedal::subscription::{
-    AfterDunning, CLAIMS_A_DAY, Charge, ChargeStatus, EndReason, Finding, MerchantUid, PaymentMethod, Policy, Purpose,
-    RepairAction, ReviewCause, Status, Subscription, SubscriptionId,
+    AfterDunning, CLAIMS_A_DAY, Charge, ChargeStatus, EndReason, Finding, FindingKind, MerchantUid, PaymentMethod,
+    Policy, Purpose, RepairAction, ReviewCause, Status, Subscription, SubscriptionId,
 };
 use serde_json::Value;
 use simulator::{Payment, Simulator};
@@ -72,6 +73,12 @@ pub enum Rule {
     GivenUp,
     /// Comparing a day's books left them different.
     NotHealed,
+    /// A charge was handed to the network later after its claim than it may be.
+    SentLate,
+    /// A write has lost what a newer version of the code had written.
+    Lost,
+    /// What a newer version must decide was decided.
+    Meddled,
     /// Something was paid that isn't the price of what people did, or nothing was.
     Price,
     /// A panic.
@@ -110,6 +117,7 @@ pub struct Was {
     version: u64,
     paid_through: u32,
     in_flight: Option<MerchantUid>,
+    claimed_at: Option<Timestamp>,
     window_opened_at: Option<Timestamp>,
     past_due_since: Option<Timestamp>,
 }
@@ -120,6 +128,14 @@ pub struct Rules {
     /// What was broken.
     pub violations: Vec<Violation>,
     claims: BTreeMap<SubscriptionId, BTreeSet<i64>>,
+    /// When the attempts in flight were claimed last.
+    claimed_at: BTreeMap<String, Timestamp>,
+    /// Whose items a newer version of the code has written by a schema that this one doesn't understand.
+    newer: BTreeSet<SubscriptionId>,
+    /// Who may have half of a transaction, until it is caught up.
+    torn: BTreeSet<SubscriptionId>,
+    /// The table was lost once, and with it some subscriptions as a whole.
+    restored: bool,
     on_the_way: BTreeMap<String, u32>,
     /// What I'mport was too slow with for the protocol to know.
     beyond: BTreeSet<String>,
@@ -165,6 +181,39 @@ impl Rules {
     /// I'mport is slower with `uid` than the protocol can wait for.
     pub fn is_beyond(&mut self, uid: &str) {
         self.beyond.insert(uid.to_owned());
+    }
+
+    /// From here on nobody but the newer version of the code may write this subscription; or they may again.
+    pub fn left_to_newer(&mut self, id: SubscriptionId, is: bool) {
+        match is {
+            true => self.newer.insert(id),
+            false => self.newer.remove(&id),
+        };
+    }
+
+    /// The table was restored as it was at `from`.
+    pub fn restored(&mut self, copy: &Copy, iamport: &Simulator, from: Timestamp, now: Timestamp) {
+        self.restored = true;
+        self.claims.clear();
+        self.newer.clear();
+        self.torn = copy.accounts.keys().copied().collect();
+        for (imp_uid, decided) in &mut self.decided {
+            // A refund that was asked for since, and not made, was lost: it would be asked for again.
+            decided.retain(|requested_at, _| *requested_at <= from);
+            let (is, made): (u64, _) =
+                (decided.values().sum(), iamport.books().payment(imp_uid).map_or(0, Payment::cancel_amount));
+            if made > is {
+                decided.insert(now, made - is);
+            }
+        }
+    }
+
+    /// A charge named `uid` is handed to the network.
+    pub fn sends(&mut self, uid: &str, now: Timestamp) {
+        let late = self.claimed_at.get(uid).map(|claimed_at| now.duration_since(*claimed_at)).unwrap_or_default();
+        if late > SEND_WITHIN {
+            self.broken(Rule::SentLate, format!("{uid} is sent {} s after its claim", late.as_secs()));
+        }
     }
 
     /// A charge named `uid` was refused, for no fault of the buyer's.
@@ -218,6 +267,10 @@ impl Rules {
             );
         }
         for finding in open {
+            // Somebody else has paid, or charged the key: that is for a person to know.
+            if matches!(finding.kind, FindingKind::ForeignCharge | FindingKind::UnknownCharge) {
+                continue;
+            }
             self.broken(Rule::NeedlessReview, format!("a finding: {}", finding.detail));
         }
     }
@@ -233,6 +286,7 @@ impl Rules {
             version: subscription.version,
             paid_through: subscription.paid_through,
             in_flight: subscription.in_flight.as_ref().map(|intent| intent.merchant_uid),
+            claimed_at: subscription.claimed_at,
             window_opened_at: subscription.window_opened_at,
             past_due_since: subscription.dunning.as_ref().map(|dunning| dunning.since),
         };
@@ -288,7 +342,7 @@ impl Rules {
         if self.on_the_way.get(&uid).is_some_and(|n| *n > 0) {
             self.broken(Rule::WithoutProof, format!("{uid} was asked for again while it is on its way"));
         }
-        let paid = iamport.books().payments_of(&uid).find(|payment| payment.was_paid());
+        let paid = iamport.books().payments_of(&uid).find(|payment| payment.was_charged());
         if !beyond && paid.is_some_and(|payment| !changed_its_mind(payment, now)) {
             self.broken(Rule::WithoutProof, format!("{uid} was asked for again, and is paid"));
         }
@@ -334,12 +388,18 @@ impl Rules {
         for unread in std::mem::take(&mut copy.unread) {
             self.broken(Rule::Unreadable, unread);
         }
+        for lost in std::mem::take(&mut copy.lost) {
+            self.broken(Rule::Lost, format!("{lost} has lost what a newer version of the code wrote"));
+        }
         for written in written {
             match written {
                 Written::Subscription(is) => {
                     self.listed(is);
+                    if self.newer.contains(&is.id) {
+                        self.broken(Rule::Meddled, format!("{} was written, by a schema that isn't understood", is.id));
+                    }
                     if let Some(was) = before.get(&is.id) {
-                        self.moved(was, is, copy, iamport);
+                        self.moved(was, is, copy, facts);
                         self.ended(was, is, facts);
                         if was.status != is.status {
                             say(format_args!("    {} is {}", is.id, is.status.word()));
@@ -362,13 +422,14 @@ impl Rules {
         }
     }
 
-    fn moved(&mut self, was: &Was, is: &Subscription, copy: &Copy, iamport: &Simulator) {
+    fn moved(&mut self, was: &Was, is: &Subscription, copy: &Copy, Facts { iamport, log, now }: Facts<'_>) {
         let id = is.id;
         if is.version != was.version + 1 {
             self.broken(Rule::DoubtBlocks, format!("{id}: version {} after {}", is.version, was.version));
         }
         let repaired = was.status == Status::NeedsReview && (self.repairs.contains_key(&id) || was.proof_ends_review);
-        if !repaired && !may_become(was.status, is.status) {
+        let canceled = is.status == Status::Canceled && log.is_canceled(id);
+        if !repaired && !canceled && !may_become(was.status, is.status) {
             self.broken(Rule::IllegalTransition, format!("{id}: {} after {}", is.status.word(), was.status.word()));
         }
         if is.paid_through < was.paid_through {
@@ -378,13 +439,16 @@ impl Rules {
             );
         }
         let is_in_flight = is.in_flight.as_ref().map(|intent| intent.merchant_uid);
+        if let Some(name) = is_in_flight.filter(|_| is.claimed_at != was.claimed_at) {
+            self.claimed_at.insert(name.to_string(), now);
+        }
         match (was.in_flight, is_in_flight) {
             (Some(before), Some(after)) if before != after => {
                 self.broken(Rule::DoubtBlocks, format!("{after} took the place of {before}, which was in flight"));
             }
             (Some(before), None) => {
                 let entered = copy.accounts[&id].charges.values().any(|charge| charge.merchant_uid == before);
-                let money = iamport.books().was_paid(&before.to_string());
+                let money = iamport.books().payments_of(&before.to_string()).any(Payment::was_charged);
                 if !entered && money {
                     self.broken(Rule::TornSettlement, format!("{before} was let go, is paid and not in the ledger"));
                 }
@@ -446,7 +510,7 @@ impl Rules {
             let ours = payment.order.merchant_uid.parse::<MerchantUid>().is_ok_and(|name| name.subscription == id);
             ours && payment.failed_at.is_some_and(|at| at >= since)
         });
-        if key.is_some() && !declined && !self.refused.contains(&id) {
+        if key.is_some() && !declined {
             self.broken(Rule::GivenUp, format!("{id} is canceled as unpaid, and its key was never declined"));
         }
     }
@@ -454,6 +518,12 @@ impl Rules {
     fn settled_together(&mut self, account: &Account, is: &Subscription) {
         let settled = account.charges.values().filter(|charge| charge.is_settled());
         let through = settled.map(|charge| charge.period).max().unwrap_or(0);
+        if self.torn.contains(&is.id) {
+            if through == is.paid_through {
+                self.torn.remove(&is.id);
+            }
+            return;
+        }
         if through != is.paid_through {
             self.broken(
                 Rule::TornSettlement,
@@ -486,7 +556,7 @@ impl Rules {
             ChargeStatus::Declined { .. } if charge.moved || self.is_written_off(charge.subscription) => (),
             ChargeStatus::Declined { .. } if self.beyond.contains(&uid) => (),
             ChargeStatus::Declined { .. } => {
-                let paid = iamport.books().payments_of(&uid).find(|payment| payment.was_paid());
+                let paid = iamport.books().payments_of(&uid).find(|payment| payment.was_charged());
                 if paid.is_some_and(|payment| !changed_its_mind(payment, now)) {
                     self.broken(Rule::WithoutProof, format!("{uid} is declined in the ledger, and paid at I'mport"));
                 }
@@ -509,12 +579,16 @@ impl Rules {
     }
 
     /// Payments of ours at I'mport that the ledger doesn't have as they are there: by name, and since when.
+    /// A payment of somebody else's, by a billing key of ours, must be a finding.
     pub fn differences(&self, copy: &Copy, iamport: &Simulator) -> Vec<(String, Timestamp)> {
         let mut open = Vec::new();
         for payment in iamport.books().payments().iter().filter(|payment| payment.was_charged()) {
-            let Ok(MerchantUid { subscription: id, .. }) = payment.order.merchant_uid.parse() else { continue };
-            let Some(account) = copy.accounts.get(&id) else { continue };
+            let Some((id, account)) = copy.account_of(&payment.order) else { continue };
             if self.is_a_persons(account, id) || account.findings.contains(&payment.imp_uid) {
+                continue;
+            }
+            let over = account.subscription.as_ref().is_none_or(|subscription| subscription.status.is_over());
+            if over && payment.order.merchant_uid.parse::<MerchantUid>().is_err() {
                 continue;
             }
             let is_it = |charge: &&Charge| charge.payment().is_some_and(|p| p.imp_uid.as_str() == payment.imp_uid);
@@ -547,9 +621,11 @@ impl Rules {
                 refused: declined || self.refused.contains(id) || slow || account.is_in_review(),
                 slow,
                 wrong_amount: self.wrong_amounts.contains_key(id) || self.repairs.contains_key(id),
-                deployed: self.policies.len() > 1,
+                deployed: self.policies.len() > 1 || self.restored,
             };
-            for Wrong(what) in oracle::compare(*id, life, facts.log, facts.iamport, between, facts.now) {
+            let Some(subscription) = &account.subscription else { continue };
+            let customer_uid = subscription.customer_uid.as_str();
+            for Wrong(what) in oracle::compare(*id, customer_uid, life, facts.log, facts.iamport, between, facts.now) {
                 self.broken(Rule::Price, what);
             }
         }
@@ -569,6 +645,9 @@ impl Rules {
             }
             if payment.balance() > 0 {
                 standing.entry((subscription, period)).or_default().push(payment.imp_uid.clone());
+            }
+            if self.restored && copy.accounts.get(&subscription).is_none_or(|account| account.subscription.is_none()) {
+                continue;
             }
             let entry = copy.accounts.get(&subscription).and_then(|account| {
                 account.charges.values().find(|c| c.payment().is_some_and(|p| p.imp_uid.as_str() == payment.imp_uid))
@@ -613,8 +692,10 @@ impl Rules {
         for name in kept {
             self.broken(Rule::Refund, format!("{name}: an operator wants it to go back, and it stands"));
         }
+        self.torn.clear();
         for (id, account) in &copy.accounts {
             let Some(subscription) = &account.subscription else { continue };
+            self.settled_together(account, subscription);
             let refunds: u64 = account.refunds.values().map(|refund| refund.amount.get()).sum();
             let refunded: u64 = account.charges.values().map(|charge| charge.refunded.get()).sum();
             if refunds != refunded {

@@ -6,10 +6,11 @@ use std::collections::{BTreeMap, BTreeSet};
 use dynoxide::{Database, DynoxideError};
 use jiff::Timestamp;
 use maedal::store::{Due, Key};
-use maedal::subscription::{Charge, Refund, ReviewCause, Status, Subscription, SubscriptionId};
+use maedal::subscription::{Charge, MerchantUid, Refund, ReviewCause, Status, Subscription, SubscriptionId};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
+use simulator::Order;
 
 /// A table's answer: an HTTP status and a body.
 #[derive(Debug, Clone)]
@@ -24,9 +25,12 @@ pub struct Answer {
 pub fn carry_out(database: &Database, operation: &str, body: &str) -> Answer {
     let answer = match operation {
         "GetItem" => typed(body, |request| database.get_item(request)),
+        "BatchGetItem" => typed(body, |request| database.batch_get_item(request)),
         "PutItem" => typed(body, |request| database.put_item(request)),
         "UpdateItem" => typed(body, |request| database.update_item(request)),
         "Query" => typed(body, |request| database.query(request)),
+        "Scan" => typed(body, |request| database.scan(request)),
+        "DeleteItem" => typed(body, |request| database.delete_item(request)),
         "TransactWriteItems" => typed(body, |request| database.transact_write_items(request)),
         "CreateTable" => typed(body, |request| database.create_table(request)),
         "DescribeTable" => typed(body, |request| database.describe_table(request)),
@@ -97,9 +101,23 @@ pub struct Copy {
     pub charging_is_off: bool,
     /// What can't be read as what it should be.
     pub unread: Vec<String>,
+    /// The items that a newer version of the code has written something into.
+    newer: BTreeSet<String>,
+    /// Those of which that was lost.
+    pub lost: Vec<String>,
 }
 
+/// What a newer version of the code writes, and the one that runs doesn't know.
+pub const FROM_NEWER: &str = "from_a_newer_version";
+
 impl Copy {
+    /// A table that holds these items.
+    pub fn of(items: &[Value]) -> Self {
+        let mut copy = Self::default();
+        items.iter().for_each(|item| drop(copy.put(item)));
+        copy
+    }
+
     /// Reads along. `response` is the answer to a request that was carried out.
     pub fn follow(&mut self, operation: &str, request: &str, response: &str) -> Vec<Written> {
         let Ok(request) = serde_json::from_str::<Value>(request) else { return Vec::new() };
@@ -143,6 +161,11 @@ impl Copy {
             return None;
         }
         let id: SubscriptionId = pk.strip_prefix("SUB#")?.parse().ok()?;
+        match item.contains_key(FROM_NEWER) {
+            true => drop(self.newer.insert(format!("{pk} {sk}"))),
+            false if self.newer.contains(&format!("{pk} {sk}")) => self.lost.push(format!("{pk} {sk}")),
+            false => (),
+        }
         let account = self.accounts.entry(id).or_default();
         let item = Value::Object(item);
         let written = match sk.split('#').next().unwrap_or_default() {
@@ -174,6 +197,17 @@ impl Copy {
                 None
             }
         }
+    }
+
+    /// Whose order it is: by its name where it is one of ours, else by its billing key.
+    pub fn account_of(&self, order: &Order) -> Option<(SubscriptionId, &Account)> {
+        if let Ok(name) = order.merchant_uid.parse::<MerchantUid>() {
+            return self.accounts.get(&name.subscription).map(|account| (name.subscription, account));
+        }
+        let is_its_key = |account: &Account| {
+            account.subscription.as_ref().is_some_and(|own| own.customer_uid.as_str() == order.customer_uid)
+        };
+        self.accounts.iter().find(|(_, account)| is_its_key(account)).map(|(id, account)| (*id, account))
     }
 
     /// Whether any subscription waits for a person.

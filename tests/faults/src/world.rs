@@ -83,6 +83,7 @@ pub struct Inner {
     misconfigured_until: Option<Timestamp>,
     /// What people did.
     pub log: Log,
+    backup: Option<Backup>,
     latest: Latest,
     /// When I'mport was asked for a charge first, by merchant_uid.
     asked_at: BTreeMap<String, Timestamp>,
@@ -122,6 +123,7 @@ impl World {
                 down_until: None,
                 misconfigured_until: None,
                 log: Log::default(),
+                backup: None,
                 latest: Latest::default(),
                 asked_at: BTreeMap::new(),
             }),
@@ -250,7 +252,12 @@ impl World {
             true => Some(Latest::before(&self.database, body, self.time.now())),
             false => None,
         };
+        let torn = operation == "TransactWriteItems" && self.inner().backup.as_ref().is_some_and(|backup| backup.tears);
+        let before = if torn { Some(backup::items(&self.database)) } else { None };
         let mut answer = carry_out(&self.database, operation, body);
+        if let Some(before) = before.filter(|_| answer.status == 200) {
+            self.tear(before, body);
+        }
         if self.lagging && self.is_rough() && operation == "Query" && answer.status == 200 {
             let now = self.time.now();
             self.inner().latest.lag(self.dice, body, &mut answer, now);
@@ -258,7 +265,7 @@ impl World {
         if let Some(latest) = latest.filter(|_| answer.status == 200) {
             self.inner().latest = latest;
         }
-        if answer.status == 200 && !matches!(operation, "GetItem" | "Query") {
+        if answer.status == 200 && !matches!(operation, "GetItem" | "BatchGetItem" | "Query") {
             let now = self.time.now();
             let mut inner = self.inner();
             let Inner { copy, rules, iamport, trace, log, .. } = &mut *inner;
@@ -315,10 +322,12 @@ pub(crate) fn later(world: &Arc<World>, seconds: u32, work: impl FnOnce(&World) 
     });
 }
 
+mod backup;
 mod iamport;
 mod lag;
 mod table;
 
+use backup::Backup;
 pub use iamport::ToIamport;
 use lag::Latest;
 pub use table::ToTable;

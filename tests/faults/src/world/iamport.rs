@@ -79,7 +79,9 @@ async fn ask(me: &Actor, request: Request<Bytes>, timeout: Duration) -> Result<R
     }
     if kind == Kind::Again {
         let now = world.time.now();
-        world.inner().asked_at.entry(uid(&body).to_owned()).or_insert(now);
+        let mut inner = world.inner();
+        inner.asked_at.entry(uid(&body).to_owned()).or_insert(now);
+        inner.rules.sends(uid(&body), now);
     }
     world.travel(&place, "there").await;
     let lost_on_the_way = if strike.is_none() { world.loses(me, &place) } else { None };

@@ -1,4 +1,6 @@
-//! What a function reads from its environment. `template.yaml` sets every variable; each is listed here once.
+//! What a function reads from its environment: the [variables], each listed once.
+
+pub mod variables;
 
 use std::str::FromStr;
 use std::sync::Arc;
@@ -16,6 +18,7 @@ use crate::secret::Secret;
 use crate::store::Store;
 use crate::subscription::step::LEAST_AMOUNT;
 use crate::subscription::{AfterDunning, ChargeWindow, DeclineRules, DunningPolicy, MissedPeriods, Policy};
+use variables::Variable;
 
 /// The payment window that issues billing keys: which gateway, by which method.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -93,37 +96,37 @@ pub enum ConfigError {
     },
 }
 
-fn var(name: &'static str) -> Option<String> {
-    std::env::var(name).ok().filter(|value| !value.trim().is_empty())
+fn var(variable: Variable) -> Option<String> {
+    std::env::var(variable.name).ok().filter(|value| !value.trim().is_empty())
 }
 
 /// A variable that must be there.
-pub fn needed(name: &'static str) -> Result<String, ConfigError> {
-    var(name).ok_or(ConfigError::Missing(MissingVariable(name)))
+pub fn needed(variable: Variable) -> Result<String, ConfigError> {
+    var(variable).ok_or(ConfigError::Missing(MissingVariable(variable.name)))
 }
 
 fn read<T>(
-    name: &'static str,
+    variable: Variable,
     rule: &'static str,
     parse: impl Fn(&str) -> Option<T>,
 ) -> Result<Option<T>, ConfigError> {
-    let Some(value) = var(name) else { return Ok(None) };
+    let Some(value) = var(variable) else { return Ok(None) };
     match parse(&value) {
         Some(parsed) => Ok(Some(parsed)),
-        None => Err(ConfigError::Invalid { name, value, rule }),
+        None => Err(ConfigError::Invalid { name: variable.name, value, rule }),
     }
 }
 
 /// A secret that may be there. Its value is in no error.
 fn secret<T>(
-    name: &'static str,
+    variable: Variable,
     rule: &'static str,
     parse: impl Fn(&str) -> Option<T>,
 ) -> Result<Option<T>, ConfigError> {
-    let Some(value) = var(name) else { return Ok(None) };
+    let Some(value) = var(variable) else { return Ok(None) };
     match parse(&value) {
         Some(parsed) => Ok(Some(parsed)),
-        None => Err(ConfigError::Invalid { name, value: "(not shown)".to_owned(), rule }),
+        None => Err(ConfigError::Invalid { name: variable.name, value: "(not shown)".to_owned(), rule }),
     }
 }
 
@@ -131,31 +134,36 @@ fn secret<T>(
 /// `leave_unpaid`), `MISSED_PERIODS` (`skip` or `charge_each`), `HARD_DECLINES` (fragments, one per `|`), `DELETE_KEYS` (`true` or
 /// `false`: whether a billing key is deleted once its subscription ended for good).
 pub fn policy() -> Result<Policy, ConfigError> {
-    let window = read("CHARGE_WINDOW", "two times of a day, such as 09:00-21:00", |value| {
+    let window = read(variables::CHARGE_WINDOW, "two times of a day, such as 09:00-21:00", |value| {
         let (open, close) = value.split_once('-')?;
         ChargeWindow::new(open.trim().parse().ok()?, close.trim().parse().ok()?)
     })?;
-    let retry_days = read("DUNNING_DAYS", "ascending days, such as 1,3,5,7", |value| {
+    let retry_days = read(variables::DUNNING_DAYS, "ascending days, such as 1,3,5,7", |value| {
         value.split(',').map(|day| u16::from_str(day.trim()).ok()).collect::<Option<Vec<_>>>()
     })?;
-    let then = read("AFTER_DUNNING", "cancel or leave_unpaid", |value| match value {
+    let then = read(variables::AFTER_DUNNING, "cancel or leave_unpaid", |value| match value {
         "cancel" => Some(AfterDunning::Cancel),
         "leave_unpaid" => Some(AfterDunning::LeaveUnpaid),
         _ => None,
     })?;
-    let missed = read("MISSED_PERIODS", "skip or charge_each", |value| match value {
+    let missed = read(variables::MISSED_PERIODS, "skip or charge_each", |value| match value {
         "skip" => Some(MissedPeriods::Skip),
         "charge_each" => Some(MissedPeriods::ChargeEach),
         _ => None,
     })?;
-    let delete_keys = read("DELETE_KEYS", "true or false", |value| value.parse().ok())?;
+    let delete_keys = read(variables::DELETE_KEYS, "true or false", |value| value.parse().ok())?;
     let standard = DunningPolicy::default();
     let dunning =
         DunningPolicy { retry_days: retry_days.unwrap_or(standard.retry_days), then: then.unwrap_or(standard.then) };
     if let Some(rule) = dunning.problem() {
-        return Err(ConfigError::Invalid { name: "DUNNING_DAYS", value: format!("{:?}", dunning.retry_days), rule });
+        return Err(ConfigError::Invalid {
+            name: variables::DUNNING_DAYS.name,
+            value: format!("{:?}", dunning.retry_days),
+            rule,
+        });
     }
-    let declines = var("HARD_DECLINES").map(|list| DeclineRules::new(list.split('|').map(str::to_owned).collect()));
+    let declines =
+        var(variables::HARD_DECLINES).map(|list| DeclineRules::new(list.split('|').map(str::to_owned).collect()));
     Ok(Policy {
         charge_window: window.unwrap_or_default(),
         dunning,
@@ -169,37 +177,37 @@ pub fn policy() -> Result<Policy, ConfigError> {
 /// The site: `PUBLIC_URL`, `IMP_USER_CODE`, `PG` and `PAY_METHOD` or `CHANNEL_KEY` and `PAY_METHOD`, `SESSION_MINUTES`,
 /// `MERCHANT_NAME`, `IAMPORT_SDK_URL`.
 pub fn site() -> Result<Site, ConfigError> {
-    let pay_method = var("PAY_METHOD").unwrap_or_else(|| "trans".to_owned());
-    let channel = match (var("CHANNEL_KEY"), var("PG")) {
+    let pay_method = var(variables::PAY_METHOD).unwrap_or_else(|| "trans".to_owned());
+    let channel = match (var(variables::CHANNEL_KEY), var(variables::PG)) {
         (Some(channel_key), _) => Channel::Key { channel_key, pay_method },
         (None, Some(pg)) => Channel::Gateway { pg, pay_method },
         (None, None) => Channel::default(),
     };
-    let minutes = read("SESSION_MINUTES", "a number of minutes from 5 to 10080", |value| {
+    let minutes = read(variables::SESSION_MINUTES, "a number of minutes from 5 to 10080", |value| {
         value.parse().ok().filter(|minutes| (5..=10_080).contains(minutes))
     })?;
     Ok(Site {
-        public_url: var("PUBLIC_URL").unwrap_or_default().trim_end_matches('/').to_owned(),
-        sdk_url: var("IAMPORT_SDK_URL").unwrap_or_else(|| SDK_URL.to_owned()),
-        user_code: needed("IMP_USER_CODE")?,
+        public_url: var(variables::PUBLIC_URL).unwrap_or_default().trim_end_matches('/').to_owned(),
+        sdk_url: var(variables::IAMPORT_SDK_URL).unwrap_or_else(|| SDK_URL.to_owned()),
+        user_code: needed(variables::IMP_USER_CODE)?,
         channel,
         session: jiff::SignedDuration::from_mins(minutes.unwrap_or(60)),
-        merchant_name: var("MERCHANT_NAME").unwrap_or_default(),
+        merchant_name: var(variables::MERCHANT_NAME).unwrap_or_default(),
     })
 }
 
 /// What metrics are under in CloudWatch: `METRICS_NAMESPACE`. There are none without it.
 pub fn metrics_namespace() -> Option<String> {
-    var("METRICS_NAMESPACE")
+    var(variables::METRICS_NAMESPACE)
 }
 
 /// The table: `TABLE_NAME`, reached as [`Aws::from_env`] says.
 pub fn store() -> Result<Store, ConfigError> {
-    Ok(Store::new(Aws::from_env()?.dynamodb(), needed("TABLE_NAME")?))
+    Ok(Store::new(Aws::from_env()?.dynamodb(), needed(variables::TABLE_NAME)?))
 }
 
 /// A text in the secret that `arn` names, read when it is first needed; on a developer's machine in `text`.
-fn rotating(arn: &'static str, text: &'static str) -> Result<Option<Rotating>, ConfigError> {
+fn rotating(arn: Variable, text: Variable) -> Result<Option<Rotating>, ConfigError> {
     match (var(arn), secret(text, "20 characters at least, from a random generator", Rotating::fixed)?) {
         (Some(arn), _) => Ok(Some(Rotating::of(Aws::from_env()?.secretsmanager(), arn, Arc::new(SystemClock)))),
         (None, fixed) => Ok(fixed),
@@ -208,18 +216,18 @@ fn rotating(arn: &'static str, text: &'static str) -> Result<Option<Rotating>, C
 
 /// The signed links to the buyer's own page: the key is in `LINK_SECRET_ARN`, or `LINK_SECRET`.
 pub fn links() -> Result<Links, ConfigError> {
-    let key = rotating("LINK_SECRET_ARN", "LINK_SECRET")?;
-    key.map(Links::new).ok_or(ConfigError::Missing(MissingVariable("LINK_SECRET_ARN")))
+    let key = rotating(variables::LINK_SECRET_ARN, variables::LINK_SECRET)?;
+    key.map(Links::new).ok_or(ConfigError::Missing(MissingVariable(variables::LINK_SECRET_ARN.name)))
 }
 
 /// The bearer token of the merchant's API, where there is one: in `API_TOKEN_ARN`, or `API_TOKEN`.
 pub fn api_token() -> Result<Option<Rotating>, ConfigError> {
-    rotating("API_TOKEN_ARN", "API_TOKEN")
+    rotating(variables::API_TOKEN_ARN, variables::API_TOKEN)
 }
 
 /// How many calls a second an import makes to I'mport at most: `IMPORT_CALLS_PER_SECOND`.
 pub fn import_rate() -> Result<u32, ConfigError> {
-    let rate = read("IMPORT_CALLS_PER_SECOND", "a number from 1 to 50", |value| {
+    let rate = read(variables::IMPORT_CALLS_PER_SECOND, "a number from 1 to 50", |value| {
         value.parse().ok().filter(|calls| (1..=50).contains(calls))
     })?;
     Ok(rate.unwrap_or(5))
@@ -230,9 +238,9 @@ pub fn import_rate() -> Result<u32, ConfigError> {
 /// I'mport is at `IAMPORT_URL`, else where it is. Its credentials are in the secret `IMP_SECRET_ARN`, which is read at
 /// the first call; on a developer's machine in `IMP_KEY` and `IMP_SECRET`.
 pub fn billing() -> Result<Billing, ConfigError> {
-    match var("IMP_SECRET_ARN") {
+    match var(variables::IMP_SECRET_ARN) {
         Some(arn) => billing_with(Secret::new(Aws::from_env()?.secretsmanager(), arn)),
-        None => billing_with(Credentials { key: needed("IMP_KEY")?, secret: needed("IMP_SECRET")? }),
+        None => billing_with(Credentials { key: needed(variables::IMP_KEY)?, secret: needed(variables::IMP_SECRET)? }),
     }
 }
 
@@ -243,7 +251,7 @@ pub fn billing_without_iamport() -> Result<Billing, ConfigError> {
 
 fn billing_with(vault: impl Vault) -> Result<Billing, ConfigError> {
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
-    let url = var("IAMPORT_URL").unwrap_or_else(|| PRODUCTION_URL.to_owned());
+    let url = var(variables::IAMPORT_URL).unwrap_or_else(|| PRODUCTION_URL.to_owned());
     let iamport = Iamport::new(url, vault, Arc::new(Https::new()), clock.clone());
     Ok(Billing { store: store()?, iamport, clock, policy: policy()?, ids: Ids::random() })
 }

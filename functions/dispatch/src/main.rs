@@ -18,7 +18,7 @@ async fn main() -> Result<(), Error> {
     maedal::telemetry::start();
     let app = App {
         store: config::store()?,
-        queue: Arc::new(Sqs::new(Aws::from_env()?.sqs(), config::needed("QUEUE_URL")?)),
+        queue: Arc::new(Sqs::new(Aws::from_env()?.sqs(), config::needed(config::variables::QUEUE_URL)?)),
         clock: Arc::new(SystemClock),
         budget: BUDGET,
     };

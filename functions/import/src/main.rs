@@ -24,7 +24,7 @@ async fn main() -> Result<(), Error> {
     let app = App {
         billing: Arc::new(config::billing()?),
         bucket: bucket(&aws)?,
-        queue: Arc::new(Sqs::new(aws.sqs(), config::needed("IMPORT_QUEUE_URL")?)),
+        queue: Arc::new(Sqs::new(aws.sqs(), config::needed(config::variables::IMPORT_QUEUE_URL)?)),
         pace: Pace::a_second(config::import_rate()?),
         schedules: Schedules::default(),
         budget: BUDGET,
@@ -35,10 +35,12 @@ async fn main() -> Result<(), Error> {
 
 /// The bucket `IMPORT_BUCKET`, with the credentials that Lambda gives; on a developer's machine the folder `IMPORT_FOLDER`.
 fn bucket(aws: &Aws) -> Result<Arc<dyn ObjectStore>, Error> {
-    if let Ok(folder) = config::needed("IMPORT_FOLDER") {
+    if let Ok(folder) = config::needed(config::variables::IMPORT_FOLDER) {
         return Ok(Arc::new(LocalFileSystem::new_with_prefix(folder)?));
     }
     let local = aws.endpoint().is_some_and(|url| url.starts_with("http://"));
-    let bucket = AmazonS3Builder::from_env().with_bucket_name(config::needed("IMPORT_BUCKET")?).with_allow_http(local);
+    let bucket = AmazonS3Builder::from_env()
+        .with_bucket_name(config::needed(config::variables::IMPORT_BUCKET)?)
+        .with_allow_http(local);
     Ok(Arc::new(bucket.build()?))
 }

@@ -16,7 +16,7 @@ async fn main() -> Result<(), lambda_http::Error> {
         billing: Arc::new(config::billing_without_iamport()?),
         site: config::site()?,
         links: Arc::new(config::links()?),
-        imports: Arc::new(Sqs::new(Aws::from_env()?.sqs(), config::needed("IMPORT_QUEUE_URL")?)),
+        imports: Arc::new(Sqs::new(Aws::from_env()?.sqs(), config::needed(config::variables::IMPORT_QUEUE_URL)?)),
         token: config::api_token()?.map(|token| Arc::new(ApiToken::new(token))),
     };
     app.billing.warm_up_table().await;

@@ -11,7 +11,7 @@ use notify::{App, handle};
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), Error> {
     maedal::telemetry::start();
-    let bus = EventBridge::new(Aws::from_env()?.eventbridge(), config::needed("EVENT_BUS_NAME")?);
+    let bus = EventBridge::new(Aws::from_env()?.eventbridge(), config::needed(config::variables::EVENT_BUS_NAME)?);
     let app = App { bus: Arc::new(bus), store: config::store()? };
     run(service_fn(async |event: LambdaEvent<_>| Ok::<_, Error>(handle(&app, event.payload).await))).await
 }

@@ -13,7 +13,7 @@ async fn main() -> Result<(), Error> {
     maedal::telemetry::start();
     let app = App {
         billing: Arc::new(config::billing()?),
-        queue: Arc::new(Sqs::new(Aws::from_env()?.sqs(), config::needed("QUEUE_URL")?)),
+        queue: Arc::new(Sqs::new(Aws::from_env()?.sqs(), config::needed(config::variables::QUEUE_URL)?)),
         recent: Recent::default(),
     };
     app.billing.warm_up().await;

@@ -9,6 +9,37 @@ use lambda_http::Body;
 use maedal::clock::Clock;
 use serde_json::{Map, Value, json};
 
+/// A function that the HTTP API reaches.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[allow(missing_docs, reason = "the names say it")]
+pub enum Function {
+    Checkout,
+    Complete,
+    Manage,
+    Webhook,
+}
+
+impl Function {
+    /// Its folder in `functions`.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Checkout => "checkout",
+            Self::Complete => "complete",
+            Self::Manage => "manage",
+            Self::Webhook => "webhook",
+        }
+    }
+}
+
+/// Where a path leads, by its first part.
+pub const ROUTES: [(&str, Function); 5] = [
+    ("checkout", Function::Checkout),
+    ("my", Function::Checkout),
+    ("payments", Function::Complete),
+    ("webhooks", Function::Webhook),
+    ("v1", Function::Manage),
+];
+
 /// The functions that the HTTP API reaches.
 #[derive(Debug, Clone)]
 pub struct Functions {
@@ -25,21 +56,20 @@ pub struct Functions {
 }
 
 impl Functions {
-    /// Routes as `template.yaml` does. `None`: no function has this path.
+    /// Routes by [`ROUTES`], as `template.yaml` does. `None`: no function has this path.
     pub async fn route(&self, request: Request<Bytes>) -> Option<Response<Bytes>> {
-        let path = request.uri().path().to_owned();
+        let place = request.uri().path().split('/').nth(1).unwrap_or_default();
+        let (_, function) = ROUTES.into_iter().find(|(first, _)| *first == place)?;
         let event = event(&request, self.clock.now()).to_string();
         let request = match lambda_http::request::from_str(&event) {
             Ok(request) => request,
             Err(problem) => return Some(plain(StatusCode::BAD_REQUEST, &problem.to_string())),
         };
-        let response = match path.split('/').nth(1).unwrap_or_default() {
-            "checkout" => checkout::handle(&self.checkout, request).await,
-            "my" => checkout::handle(&self.checkout, request).await,
-            "payments" => complete::handle(&self.complete, request).await,
-            "webhooks" => webhook::handle(&self.webhook, request).await,
-            "v1" => manage::handle(&self.manage, request).await,
-            _ => return None,
+        let response = match function {
+            Function::Checkout => checkout::handle(&self.checkout, request).await,
+            Function::Complete => complete::handle(&self.complete, request).await,
+            Function::Manage => manage::handle(&self.manage, request).await,
+            Function::Webhook => webhook::handle(&self.webhook, request).await,
         };
         Some(response.map(bytes_of))
     }

@@ -6,8 +6,10 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use aws_sdk_dynamodb::types::KeySchemaElement;
 use maedal::aws::Aws;
+use maedal::config::variables::{self, Place, Readers};
 use maedal::metrics::Metric;
 use maedal::store::table;
+use sandbox::gateway::ROUTES;
 use serde_json::Value;
 use template::{Template, workspace};
 
@@ -17,15 +19,6 @@ const STARS: [(&str, &str, &str); 4] = [
     ("xray:PutTelemetryRecords", "*", "X-Ray has no resources"),
     ("dynamodb:ListStreams", "${Table.Arn}/stream/*", "it lists all streams of a table"),
     ("s3:GetObject", "${ImportBucket.Arn}/*", "files have any name"),
-];
-
-/// A variable that a deployed function doesn't have, and why.
-const LOCAL_ONLY: [(&str, &str); 5] = [
-    ("API_TOKEN", "deployed functions read API_TOKEN_ARN instead"),
-    ("LINK_SECRET", "deployed functions read LINK_SECRET_ARN instead"),
-    ("IMP_KEY", "deployed functions read IMP_SECRET_ARN instead"),
-    ("IMP_SECRET", "deployed functions read IMP_SECRET_ARN instead"),
-    ("IMPORT_FOLDER", "deployed functions read IMPORT_BUCKET instead"),
 ];
 
 /// The functions that speak to I'mport.
@@ -150,22 +143,33 @@ fn every_function_is_deployed() {
 }
 
 #[test]
-fn every_variable_that_a_function_reads_is_set_and_no_other() {
+fn every_function_has_the_variables_that_it_reads_and_no_other() {
     let template = Template::read();
-    let config = Config::read();
-    for (name, id) in template.functions() {
-        let main = std::fs::read_to_string(workspace().join(format!("functions/{name}/src/main.rs"))).unwrap();
-        let mut read = variables(&main);
-        for function in config.0.keys().filter(|function| main.contains(&format!("config::{function}("))) {
-            read.extend(config.variables_of(function));
-        }
+    for (function, id) in template.functions() {
         let set: BTreeSet<String> = template.environment(id).into_iter().map(|(variable, _)| variable).collect();
-        let local_only: BTreeSet<String> = LOCAL_ONLY.iter().map(|(variable, _)| (*variable).to_owned()).collect();
-        let missing: Vec<_> = read.difference(&set).filter(|variable| !local_only.contains(*variable)).collect();
-        assert!(missing.is_empty(), "{name} reads {missing:?}");
-        let unread: Vec<_> = set.iter().filter(|v| !config.all().contains(*v) && !main.contains(v.as_str())).collect();
-        assert!(unread.iter().all(|variable| *variable == "RUST_LOG"), "nobody reads {unread:?} of {name}");
+        let read = variables::ALL.iter().filter(|variable| variable.is_read_by(function));
+        let deployed = read.filter(|variable| variable.place == Place::Template);
+        let deployed: BTreeSet<String> = deployed.map(|variable| variable.name.to_owned()).collect();
+        assert_eq!(set, deployed, "{function}");
     }
+}
+
+#[test]
+fn every_variable_is_in_the_readmes_table() {
+    let rows = variables::ALL.iter().map(|variable| {
+        let readers = match variable.readers {
+            Readers::All => "",
+            Readers::Only(functions) => &functions.join(", "),
+        };
+        let cells = [&format!("`{}`", variable.name), variable.meaning, readers, variable.default];
+        cells
+            .iter()
+            .fold("|".to_owned(), |row, cell| if cell.is_empty() { row + " |" } else { row + " " + cell + " |" })
+    });
+    let head = ["| variable | is | read only by | default |", "|---|---|---|---|"].map(str::to_owned);
+    let table = head.into_iter().chain(rows).collect::<Vec<_>>().join("\n");
+    let readme = std::fs::read_to_string(workspace().join("README.md")).unwrap();
+    assert!(readme.contains(&format!("\n\n{table}\n\n")), "README.md, \"Configuration\", should have:\n{table}");
 }
 
 #[test]
@@ -331,13 +335,8 @@ fn an_import_has_its_time_and_nobody_reads_its_files_from_outside() {
 #[test]
 fn the_routes_are_the_sandboxs_and_only_the_merchants_api_is_signed() {
     let template = Template::read();
-    let gateway = std::fs::read_to_string(workspace().join("tests/sandbox/src/gateway.rs")).unwrap();
-    // `"checkout" => checkout::handle(…)`
-    let served: BTreeSet<(String, String)> = gateway
-        .lines()
-        .filter_map(|line| line.split_once("=> ").filter(|(_, call)| call.contains("::handle(")))
-        .map(|(path, call)| (path.trim().replace('"', ""), call.split("::").next().unwrap().to_owned()))
-        .collect();
+    let served: BTreeSet<(String, String)> =
+        ROUTES.iter().map(|(place, function)| ((*place).to_owned(), function.name().to_owned())).collect();
     let mut deployed = BTreeSet::new();
     for (name, id) in template.functions() {
         let Some(events) = template.properties(id)["Events"].as_object() else { continue };
@@ -408,45 +407,4 @@ fn every_parameter_is_described_and_shown_in_a_group() {
         let bounded = ["AllowedPattern", "AllowedValues", "MaxLength", "MaxValue"];
         assert!(bounded.iter().any(|bound| !parameter[*bound].is_null()), "{name} takes anything");
     }
-}
-
-/// What each function of `shared/src/config.rs` reads: its own variables, and the functions that it calls.
-struct Config(BTreeMap<String, (BTreeSet<String>, String)>);
-
-impl Config {
-    fn read() -> Self {
-        let text = std::fs::read_to_string(workspace().join("shared/src/config.rs")).unwrap();
-        let (code, _tests) = text.split_once("#[cfg(test)]").unwrap();
-        let mut functions = BTreeMap::new();
-        for body in code.split("\nfn ").flat_map(|part| part.split("\npub fn ")).skip(1) {
-            let name = body.split(['(', '<']).next().unwrap().to_owned();
-            functions.insert(name, (variables(body), body.to_owned()));
-        }
-        Self(functions)
-    }
-
-    fn variables_of(&self, function: &str) -> BTreeSet<String> {
-        let (mut all, body) = self.0[function].clone();
-        let body = body.split_once('{').map(|(_, body)| body.to_owned()).unwrap_or_default();
-        for called in self.0.keys().filter(|called| *called != function) {
-            if body.contains(&format!(" {called}(")) || body.contains(&format!("({called}(")) {
-                all.extend(self.variables_of(called));
-            }
-        }
-        all
-    }
-
-    fn all(&self) -> BTreeSet<String> {
-        self.0.values().flat_map(|(variables, _)| variables.clone()).collect()
-    }
-}
-
-/// The names in `var("…")`, `needed("…")` and `read("…"`.
-fn variables(source: &str) -> BTreeSet<String> {
-    ["var(\"", "needed(\"", "read(\"", "rotating(\""]
-        .iter()
-        .flat_map(|call| source.split(call).skip(1))
-        .filter_map(|rest| rest.split('"').next())
-        .map(str::to_owned)
-        .collect()
 }

@@ -6,7 +6,7 @@ use lambda_http::http::{Method, Request, StatusCode, header};
 use lambda_http::{Body, Response};
 use maedal::link::Links;
 use maedal::rotating::Rotating;
-use maedal::store::Entry;
+use maedal::store::{Entry, Settled};
 use maedal::subscription::charge::Payment;
 use maedal::subscription::settle::Proof;
 use maedal::subscription::{Dunning, EndReason, Intent, Status, Subscription, Won};
@@ -256,7 +256,7 @@ async fn a_payment_by_credit_has_an_amount_and_a_receipt_an_address() -> Result<
     let intent = Intent { amount: Won::ZERO, credit: Won::new(5_500), ..intent };
     subscription.credit = intent.credit;
     entries.push(Entry::New(subscription.settle_by_credit(&intent, now)));
-    app.billing.store.settle(&mut subscription, &entries, now, policy).await?;
+    assert_eq!(app.billing.store.settle(&mut subscription, &entries, now, policy).await?, Settled::Written);
     let shown = text(&handle(&app, get(&format!("/my/{token}"))?).await);
     assert!(shown.contains("<strong>5,500원</strong> 적립액으로 결제"), "{shown}");
     assert_eq!(shown.matches("결제 완료").count(), 3);

@@ -240,7 +240,7 @@ impl Billing {
                 info!(merchant_uid = %name, outcome = "settled already", "somebody else was faster");
                 return self.settled_elsewhere(seen, name, meant.as_ref(), proof).await;
             };
-            match self.store.settle_once(&mut next, &[Entry::New(charge.clone())], now, &self.policy).await {
+            match self.store.settle(&mut next, &[Entry::New(charge.clone())], now, &self.policy).await {
                 Ok(Settled::Written) => {
                     let next = Box::new(next);
                     let attempt = meant.as_ref().map(|intent| intent.attempt);

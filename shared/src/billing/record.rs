@@ -152,7 +152,7 @@ impl Billing {
                     Entry::Changed { was, is: charge }
                 }
             };
-            match self.store.settle_once(&mut subscription, &[entry], now, &self.policy).await {
+            match self.store.settle(&mut subscription, &[entry], now, &self.policy).await {
                 Ok(Settled::InTheWay(other)) => {
                     // As above, of what the query didn't show.
                     if let Some(current) = self.store.subscription(name.subscription).await?

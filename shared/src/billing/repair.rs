@@ -14,7 +14,7 @@ use super::resolve::SETTLE_DELAY;
 use super::verify::{Evidence, Meant, passed, weigh};
 use super::{Billing, TRIES};
 use crate::iamport::{CallError, IamportPayment};
-use crate::store::{Commanded, Entry, StoreError};
+use crate::store::{Commanded, Entry, Settled, StoreError};
 use crate::subscription::charge::Payment;
 use crate::subscription::settle::{LatePayment, Proof};
 use crate::subscription::{
@@ -118,7 +118,10 @@ impl Billing {
         entries.extend(draft.new.into_iter().map(Entry::New));
         entries.extend(draft.closed.into_iter().map(Entry::Finding));
         let mut repaired = draft.subscription;
-        self.store.settle(&mut repaired, &entries, now, &self.policy).await?;
+        match self.store.settle(&mut repaired, &entries, now, &self.policy).await? {
+            Settled::Written => (),
+            Settled::InTheWay(_) => return Err(StoreError::Conflict { task: "carry out a repair" }),
+        }
         info!(
             subscription = %repaired.id, action = action.word(), status = repaired.status.word(), outcome = "repaired",
             "repair"

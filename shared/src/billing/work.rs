@@ -218,7 +218,7 @@ impl Billing {
     /// that, and decides anew.
     async fn settle_alone(&self, seen: &mut Subscription, charge: Charge, now: Timestamp) -> Result<(), StoreError> {
         let id = seen.id;
-        match self.store.settle_once(seen, &[Entry::New(charge.clone())], now, &self.policy).await? {
+        match self.store.settle(seen, &[Entry::New(charge.clone())], now, &self.policy).await? {
             Settled::Written => Ok(()),
             Settled::InTheWay(stands) => {
                 let Some(current) = self.store.subscription(id).await? else {

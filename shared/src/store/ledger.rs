@@ -60,14 +60,13 @@ impl Ledger {
 
 /// What came of settling.
 #[derive(Debug, Clone, PartialEq)]
+#[must_use]
 pub enum Settled {
     /// It is written.
     Written,
     /// The ledger has this charge in the place of a new one, and the subscription is as it was read.
     InTheWay(Box<Charge>),
 }
-
-const SETTLE: &str = "settle a charge";
 
 /// The most charges on a page.
 pub const MOST_CHARGES: u8 = 100;
@@ -154,30 +153,17 @@ impl Store {
         Ok(ChargePage { charges, next: from.and_then(place).map(ChargeCursor) })
     }
 
-    /// Writes the subscription, where it is still at the version that was read, and its ledger entries: all or nothing. Whatever
-    /// stands in the way is a conflict.
+    /// Writes the subscription, where it is still at the version that was read, and its ledger entries: all or nothing. A charge
+    /// that stands in the way of a new one, though nobody else has written the subscription, is no conflict: trying again would find
+    /// the same for ever.
     pub async fn settle(
         &self,
         subscription: &mut Subscription,
         entries: &[Entry],
         now: Timestamp,
         policy: &Policy,
-    ) -> Result<(), StoreError> {
-        match self.settle_once(subscription, entries, now, policy).await? {
-            Settled::Written => Ok(()),
-            Settled::InTheWay(_) => Err(StoreError::Conflict { task: SETTLE }),
-        }
-    }
-
-    /// As [`Store::settle`], where a charge that stands in the way of a new one, though nobody else has written the
-    /// subscription, isn't a conflict: trying again would find the same for ever.
-    pub async fn settle_once(
-        &self,
-        subscription: &mut Subscription,
-        entries: &[Entry],
-        now: Timestamp,
-        policy: &Policy,
     ) -> Result<Settled, StoreError> {
+        const SETTLE: &str = "settle a charge";
         let seen = subscription.version;
         let mut next = subscription.clone();
         next.version = seen + 1;
@@ -413,9 +399,7 @@ const CHARGE: Shape = Shape {
 };
 
 fn read_charge(item: Item, task: &'static str) -> Result<Charge, StoreError> {
-    CHARGE.check(&item, task)?;
-    let unknown = CHARGE.unknown(&item);
-    let charge: Charge = serde_dynamo::from_item(item).map_err(|e| StoreError::corrupt(task, &e))?;
+    let (charge, unknown) = CHARGE.read(item, task)?;
     Ok(Charge { unknown, ..charge })
 }
 

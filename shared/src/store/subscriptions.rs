@@ -558,11 +558,8 @@ pub(super) fn subscription_item(
 }
 
 pub(super) fn from_item(item: Item, task: &'static str) -> Result<Subscription, StoreError> {
-    SUBSCRIPTION.check(&item, task)?;
-    let unknown = SUBSCRIPTION.unknown(&item);
-    let mut subscription: Subscription = serde_dynamo::from_item(item).map_err(|e| StoreError::corrupt(task, &e))?;
-    subscription.unknown = unknown;
-    Ok(subscription)
+    let (subscription, unknown) = SUBSCRIPTION.read(item, task)?;
+    Ok(Subscription { unknown, ..subscription })
 }
 
 const INTENT: &[&str] =

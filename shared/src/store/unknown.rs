@@ -6,6 +6,7 @@
 //! raise the kind's [`schema`](Shape::schema), too: older code leaves such an item to the next try, and says so.
 
 use aws_sdk_dynamodb::types::AttributeValue;
+use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
 
 use super::{Item, StoreError, n};
@@ -35,8 +36,16 @@ pub(super) struct Nested {
 }
 
 impl Shape {
+    /// Reads `item`, and beside it what it holds that isn't known.
+    pub(super) fn read<T: DeserializeOwned>(&self, item: Item, task: &'static str) -> Result<(T, Unknown), StoreError> {
+        self.check(&item, task)?;
+        let unknown = self.unknown(&item);
+        let known = serde_dynamo::from_item(item).map_err(|e| StoreError::corrupt(task, &e))?;
+        Ok((known, unknown))
+    }
+
     /// An item of a newer schema than this version understands is left alone.
-    pub(super) fn check(&self, item: &Item, task: &'static str) -> Result<(), StoreError> {
+    fn check(&self, item: &Item, task: &'static str) -> Result<(), StoreError> {
         let schema = item.get(SCHEMA).and_then(|schema| schema.as_n().ok()?.parse::<u32>().ok()).unwrap_or(1);
         match schema <= self.schema {
             true => Ok(()),
@@ -51,7 +60,7 @@ impl Shape {
     }
 
     /// What `item`, as it was read, holds that isn't known.
-    pub(super) fn unknown(&self, item: &Item) -> Unknown {
+    fn unknown(&self, item: &Item) -> Unknown {
         let mut attributes = Map::new();
         for (name, value) in item {
             if !self.known.contains(&name.as_str()) {

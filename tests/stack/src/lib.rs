@@ -17,7 +17,7 @@ use maedal::ids::Ids;
 use maedal::link::Links;
 use maedal::queue::{Message, Queue, QueueError};
 use maedal::rotating::Rotating;
-use maedal::store::{Buyer, Entry, Store, table};
+use maedal::store::{Buyer, Entry, Settled, Store, table};
 use maedal::subscription::charge::Payment;
 use maedal::subscription::settle::Proof;
 use maedal::subscription::{Checkout, Interval, PaymentMethod, Policy, Subscription, SubscriptionId, Won};
@@ -125,7 +125,9 @@ pub async fn subscribed(billing: &Billing) -> Result<Subscription, Error> {
         receipt_url: Some("https://receipt.example/1".to_owned()),
     };
     let charge = subscription.settle(Proof::Paid(payment), now, policy).ok_or("an attempt in flight")?;
-    billing.store.settle(&mut subscription, &[Entry::New(charge)], now, policy).await?;
+    if billing.store.settle(&mut subscription, &[Entry::New(charge)], now, policy).await? != Settled::Written {
+        return Err("the ledger has this charge already".into());
+    }
     billing.store.subscription(id).await?.ok_or("the subscription that was written".into())
 }
 

@@ -11,7 +11,7 @@ use maedal::clock::Clock;
 use maedal::events::Kind;
 use maedal::iamport::Again;
 use maedal::ids::Ids;
-use maedal::store::{Entry, Run, Sweep};
+use maedal::store::{Entry, Run, Settled, Sweep};
 use maedal::subscription::charge::Payment;
 use maedal::subscription::settle::Proof;
 use maedal::subscription::{FindingKind, MerchantUid, Status, SubscriptionId, Won};
@@ -69,13 +69,14 @@ fn order(world: &World, now: Timestamp, token: &str, customer_uid: &str, merchan
 }
 
 /// A payment of the second period that only the ledger has.
-async fn paid_only_here(world: &World, id: SubscriptionId, imp_uid: &str, paid_at: Timestamp) {
+pub(crate) async fn paid_only_here(world: &World, id: SubscriptionId, imp_uid: &str, paid_at: Timestamp) {
     let billing = &world.stack.billing;
     let mut subscription = world.subscription(id).await;
     subscription.in_flight = subscription.next_charge(paid_at, &billing.policy);
     let payment = Payment { imp_uid: imp_uid.parse().unwrap(), paid_at: Some(paid_at), receipt_url: None };
     let charge = subscription.settle(Proof::Paid(payment), paid_at, &billing.policy).unwrap();
-    billing.store.settle(&mut subscription, &[Entry::New(charge)], paid_at, &billing.policy).await.unwrap();
+    let settled = billing.store.settle(&mut subscription, &[Entry::New(charge)], paid_at, &billing.policy).await;
+    assert_eq!(settled.unwrap(), Settled::Written);
 }
 
 async fn differences(world: &World) -> Vec<FindingKind> {

@@ -10,12 +10,11 @@ use maedal::clock::Clock;
 use maedal::events::{DomainEvent, Kind};
 use maedal::iamport::Again;
 use maedal::store::Entry;
-use maedal::subscription::charge::Payment;
-use maedal::subscription::settle::Proof;
 use maedal::subscription::{Charge, Status, SubscriptionId, Won};
 use serde_json::{Value, json};
 use simulator::{Call, Fault, Rule};
 
+use crate::reconcile::paid_only_here;
 use crate::webhook::{told, webhook};
 
 async fn decide(world: &World, id: SubscriptionId, action: &str) -> Answer {
@@ -168,13 +167,7 @@ async fn a_payment_that_only_the_ledger_has_is_struck_out_or_left() {
         let world = World::new().await;
         let id = world.subscribed("coffee").await;
         world.live_until(seoul("2026-12-22T12:00")).await;
-        let (paid_at, billing) = (seoul("2026-12-22T11:00"), &world.stack.billing);
-        let mut subscription = world.subscription(id).await;
-        subscription.in_flight = subscription.next_charge(paid_at, &billing.policy);
-        let payment =
-            Payment { imp_uid: "imp_999999999999".parse().unwrap(), paid_at: Some(paid_at), receipt_url: None };
-        let charge = subscription.settle(Proof::Paid(payment), paid_at, &billing.policy).unwrap();
-        billing.store.settle(&mut subscription, &[Entry::New(charge)], paid_at, &billing.policy).await.unwrap();
+        paid_only_here(&world, id, "imp_999999999999", seoul("2026-12-22T11:00")).await;
         assert_eq!(found(&world).await, 1);
         assert_eq!(decide(&world, id, action).await.status, 202);
         assert_eq!(world.ledger(id).await.standing(), Won::new(standing), "{action}");
@@ -191,13 +184,7 @@ async fn a_payment_that_takes_the_place_of_one_that_was_struck_out_is_told() {
         let id = world.subscribed("coffee").await;
         world.fault(Rule::always(Fault::WebhookLost).on(Call::Webhook));
         world.live_until(seoul("2026-12-22T12:00")).await;
-        let (paid_at, billing) = (seoul("2026-12-22T11:00"), &world.stack.billing);
-        let mut subscription = world.subscription(id).await;
-        subscription.in_flight = subscription.next_charge(paid_at, &billing.policy);
-        let imp_uid = "imp_999999999999".parse().unwrap();
-        let payment = Payment { imp_uid, paid_at: Some(paid_at), receipt_url: None };
-        let charge = subscription.settle(Proof::Paid(payment), paid_at, &billing.policy).unwrap();
-        billing.store.settle(&mut subscription, &[Entry::New(charge)], paid_at, &billing.policy).await.unwrap();
+        paid_only_here(&world, id, "imp_999999999999", seoul("2026-12-22T11:00")).await;
         assert_eq!(found(&world).await, 1);
         decide(&world, id, "accept").await;
 
@@ -209,7 +196,7 @@ async fn a_payment_that_takes_the_place_of_one_that_was_struck_out_is_told() {
             name: "coffee",
             tax_free: None,
         };
-        billing.iamport.again(&again, jiff::Timestamp::MAX).await.unwrap();
+        world.stack.billing.iamport.again(&again, jiff::Timestamp::MAX).await.unwrap();
         world.after(SignedDuration::from_hours(1)).await;
         assert_eq!(found(&world).await, 0);
         assert_eq!(world.outcomes(id).await.last(), Some(&"paid"), "{attempt}");
@@ -249,11 +236,7 @@ async fn a_payment_that_differs_becomes_what_imports_side_shows() {
             };
             billing.iamport.again(&again, jiff::Timestamp::MAX).await.unwrap();
             let imp_uid = world.stack.iamport().books().payments_of(&name.to_string()).next().unwrap().imp_uid.clone();
-            let mut subscription = world.subscription(id).await;
-            subscription.in_flight = subscription.next_charge(now, &billing.policy);
-            let payment = Payment { imp_uid: imp_uid.parse().unwrap(), paid_at: Some(now), receipt_url: None };
-            let charge = subscription.settle(Proof::Paid(payment), now, &billing.policy).unwrap();
-            billing.store.settle(&mut subscription, &[Entry::New(charge)], now, &billing.policy).await.unwrap();
+            paid_only_here(&world, id, &imp_uid, now).await;
             json!({ "kind": "differs", "here": [9_900, 0], "there": [100, 0] })
         } else {
             let was = world.ledger(id).await.charges.remove(0);

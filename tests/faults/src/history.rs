@@ -840,15 +840,12 @@ impl<'a> Show<'a> {
             let first = webhook.answers.is_empty();
             let about = format!("webhook {} {}", webhook.id, webhook.answers.len());
             let fate = if self.world.is_rough() && first { self.world.dice.below(&about, 100) } else { 100 };
-            let may_be_lost = self.may_be_lost(&webhook);
             let (copies, delay) = match fate {
-                // What I'mport changes its mind about is told, sooner or later: nobody asks about it any more.
-                0..25 if may_be_lost => {
+                0..25 => {
                     self.world.say(|| format!("webhook {} is lost", webhook.id));
                     continue;
                 }
-                0..40 if may_be_lost => (1, self.world.dice.one_of(&about, &[2, 90, 5_400])),
-                0..40 => (1, self.world.dice.one_of(&about, &[2, 5_400, 200_000])),
+                25..40 => (1, self.world.dice.one_of(&about, &[2, 90, 5_400, 200_000])),
                 40..55 => (2, 0),
                 _ => (1, 0),
             };
@@ -862,22 +859,10 @@ impl<'a> Show<'a> {
                     let answer = actor.live(hear(&app, &webhook)).await;
                     let now = world.time.now();
                     world.inner().iamport.webhook_answered(webhook.id, answer, now);
-                    if !may_be_lost && answer.is_none_or(|status| status >= 500) {
-                        world.inner().iamport.resend_webhook(webhook.id, now + simulator::RESEND_AFTER);
-                    }
                     world.changed.notify_one();
                 });
             }
         }
-    }
-
-    fn may_be_lost(&self, webhook: &Webhook) -> bool {
-        let body: Value = serde_json::from_str(&webhook.body).unwrap_or_default();
-        let inner = self.world.inner();
-        let payment = inner.iamport.books().payment(body["imp_uid"].as_str().unwrap_or_default());
-        payment.is_some_and(|payment| {
-            payment.cancellations.is_empty() && (payment.paid_at == Some(payment.started_at) || !payment.was_charged())
-        })
     }
 
     /// Somebody does something. Nobody reaches a stack that is being restored.

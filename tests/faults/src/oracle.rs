@@ -3,12 +3,12 @@
 //! What it says is compared with I'mport's books, once all is quiet.
 //!
 //! It is exact where what people did decides everything: trials, renewals, cancellations, changes of plan now and later, credit by
-//! time, what is too little to be charged. A change of plan is made by a worker's clock, so its credit is known but for what that
-//! clock may be wrong. Where money was moved late, or a person, a refund or a pause came in between, it has bounds: never more than
-//! the dearest price that was agreed to, never before the time, never more often than there were periods.
+//! time, refunds, what is too little to be charged. A change of plan is made by a worker's clock, so its credit is known but for what
+//! that clock may be wrong. Where money was moved late, or a person or a pause came in between, it has bounds: never more than the
+//! dearest price that was agreed to, never before the time, never more often than there were periods.
 
 use jiff::{SignedDuration, Timestamp, ToSpan, Zoned, tz::TimeZone};
-use maedal::subscription::{Interval, MissedPeriods, SubscriptionId, Unit};
+use maedal::subscription::{Interval, MerchantUid, MissedPeriods, Purpose, SubscriptionId, Unit};
 use simulator::{Payment, Simulator};
 
 use crate::fault::MOST_OFF;
@@ -190,6 +190,21 @@ impl Oracle {
         (self.anchor, self.paid) = (Some(at), 0);
     }
 
+    /// What should go back of `payment`, the latest, where it is canceled now: all of it, or what isn't used.
+    fn goes_back(&self, payment: &Payment, all: bool, (asked_at, at): (Timestamp, Timestamp)) -> Option<Wrong> {
+        let (from, to, worth) = self.latest?;
+        let won = |amount: u64| i64::try_from(amount).unwrap_or(i64::MAX);
+        let (is, amount) = (won(payment.cancel_amount()), won(payment.order.amount));
+        let millis = |span: SignedDuration| i64::try_from(span.as_millis()).unwrap_or(0).max(0);
+        let length = millis(to.duration_since(from)).max(1);
+        let unused = amount.min(worth) * millis(to.duration_since(at.max(from))).min(length) / length;
+        let slack = worth * millis(at.duration_since(asked_at) + MOST_OFF * 2 + ROUGHLY) / length + 2;
+        let (should, slack) = if all { (amount, 0) } else { (unused, slack) };
+        let name = &payment.order.merchant_uid;
+        ((is - should).abs() > slack)
+            .then(|| Wrong(format!("{name}: {is} won went back, and {should} should (within {slack})")))
+    }
+
     /// What the next period's charge is for.
     fn asks(&self) -> i64 {
         self.next.unwrap_or(self.price).won - self.credit
@@ -237,13 +252,15 @@ pub fn compare(
     let is_clear = !log.of(id).iter().any(unclear)
         && !between.deployed
         && !asked(&[Ask::Pause, Ask::Resume])
-        && !asked(&refunds)
+        // Of two payments of a period, it isn't known which one a refund was meant for.
+        && !(asked(&refunds) && is_paid_twice(&paid))
         && paid.iter().all(|payment| payment.paid_at == Some(payment.started_at));
     if !is_clear {
         return wrong;
     }
     // What went back without anybody's asking bought nothing.
-    let bought = paid.iter().filter(|payment| payment.balance() > 0).map(|p| (p.started_at, Event::Paid(p)));
+    let stands = |payment: &&&Payment| payment.balance() > 0 || asked(&refunds);
+    let bought = paid.iter().filter(stands).map(|p| (p.started_at, Event::Paid(p)));
     let mut events: Vec<(Timestamp, Event<'_>)> =
         log.of(id).iter().map(|(at, did)| (*at, Event::Did(*did))).chain(bought).collect();
     events.sort_by_key(|(at, _)| *at);
@@ -259,7 +276,8 @@ pub fn compare(
         latest: None,
         trial_from: None,
     };
-    let (mut lives, mut asked_at) = (true, now);
+    let (mut lives, mut refunded, mut asked_at) = (true, false, now);
+    let mut latest: Option<&Payment> = None;
     for (at, event) in events {
         match event {
             Event::Did(Did::Approved) => {
@@ -270,25 +288,31 @@ pub fn compare(
                     return wrong;
                 }
                 match ask {
+                    // How much of the credit went back is in no price.
+                    Ask::ChangePlanNow if refunded => return wrong,
                     Ask::ChangePlanNow => oracle.changes_now(asked_at, at),
                     Ask::ChangePlanLater => oracle.next = (oracle.price != prices.plus).then_some(prices.plus),
                     Ask::CancelNow | Ask::CancelAtPeriodEnd | Ask::DeleteKey => {
                         lives = false;
                         oracle.next = None;
                     }
-                    Ask::CancelNowUnused
-                    | Ask::CancelNowAll
-                    | Ask::Pause
-                    | Ask::Resume
-                    | Ask::Retry
-                    | Ask::RefundPart
-                    | Ask::RefundAll
-                    | Ask::NewPaymentMethod => (),
+                    Ask::CancelNowUnused | Ask::CancelNowAll => {
+                        lives = false;
+                        oracle.next = None;
+                        // Where it is all that was ever given back, and the whole price was paid.
+                        let apart = asked(&[Ask::RefundPart, Ask::RefundAll]);
+                        if let Some(payment) = latest.filter(|_| !apart && oracle.slack == 0) {
+                            let all = ask == Ask::CancelNowAll;
+                            wrong.extend(oracle.goes_back(payment, all, (asked_at, at)));
+                        }
+                    }
+                    Ask::RefundPart | Ask::RefundAll => refunded = true,
+                    Ask::Pause | Ask::Resume | Ask::Retry | Ask::NewPaymentMethod => (),
                 }
             }
             Event::Did(Did::Imported(next)) => oracle.comes(next),
             Event::Did(Did::EndedKey) => lives = false,
-            Event::Did(Did::Asked(Ask::ChangePlanNow)) => asked_at = at,
+            Event::Did(Did::Asked(Ask::ChangePlanNow | Ask::CancelNowUnused | Ask::CancelNowAll)) => asked_at = at,
             Event::Did(Did::Asked(_) | Did::Refused(_) | Did::Unanswered(_) | Did::Repaired) => (),
             Event::Paid(payment) => {
                 if !oracle.use_credit(at) {
@@ -316,6 +340,7 @@ pub fn compare(
                 }
                 oracle.turn();
                 oracle.credit = 0;
+                latest = Some(payment);
                 if !oracle.pays(at) {
                     return wrong;
                 }
@@ -335,6 +360,16 @@ pub fn compare(
         wrong.push(Wrong(format!("{id} should have paid for what began at {due}, was never declined, and has not")));
     }
     wrong
+}
+
+/// Whether two payments are of one period: all but what the names of attempts differ in.
+fn is_paid_twice(paid: &[&Payment]) -> bool {
+    let period = |payment: &Payment| match payment.order.merchant_uid.parse::<MerchantUid>().ok()?.purpose {
+        Purpose::Charge { period, .. } => Some(period),
+        _ => None,
+    };
+    let periods: Vec<_> = paid.iter().map(|payment| period(payment)).collect();
+    (1..periods.len()).any(|nth| periods[..nth].contains(&periods[nth]))
 }
 
 /// What holds whatever happened: no charge above what was agreed to, and no more of them than there were periods.

@@ -158,7 +158,15 @@ impl Kind {
                 FreezeAfter(FREEZE_SECONDS),
                 Garbled(Garble::Half),
             ],
-            Self::Token => &[DieBefore, CutBefore, NotSent, ErrorBefore(503), Garbled(Garble::Html)],
+            Self::Token => &[
+                DieBefore,
+                CutBefore,
+                NotSent,
+                Slow(40),
+                FreezeBefore(FREEZE_SECONDS),
+                ErrorBefore(503),
+                Garbled(Garble::Html),
+            ],
             Self::Again => &[
                 DieBefore,
                 DieAfter,

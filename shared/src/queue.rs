@@ -10,8 +10,9 @@ use std::pin::Pin;
 use aws_sdk_sqs::types::SendMessageBatchRequestEntry;
 use serde::{Deserialize, Serialize};
 
+use crate::digest::digest;
 use crate::import::ImportId;
-use crate::store::Due;
+use crate::subscription::Due;
 
 /// A batch holds at most this many messages (SQS).
 pub const BATCH: usize = 10;
@@ -72,16 +73,6 @@ impl Message {
             Self::Import(turn) => format!("{}-{}", turn.id, turn.version),
         }
     }
-}
-
-/// A digest in letters and digits, for names that have to be short and plain.
-pub fn digest(text: &str) -> String {
-    use std::fmt::Write;
-    let digest = ring::digest::digest(&ring::digest::SHA256, text.as_bytes());
-    digest.as_ref()[..16].iter().fold(String::new(), |mut hex, byte| {
-        let _ = write!(hex, "{byte:02x}");
-        hex
-    })
 }
 
 /// Takes messages in.

@@ -10,9 +10,9 @@ use std::sync::Arc;
 use lambda_http::http::{Method, StatusCode};
 use lambda_http::{Body, Request, Response};
 use maedal::billing::{Billing, WindowError};
-use maedal::config::Site;
 use maedal::link::Links;
 use maedal::pages::{Pages, Problem};
+use maedal::site::Site;
 use tracing::error;
 
 /// What the handler works with.

@@ -22,9 +22,9 @@ use std::sync::Arc;
 use lambda_http::http::{HeaderValue, StatusCode, header};
 use lambda_http::{Body, Request, Response};
 use maedal::billing::{Billing, Opened};
-use maedal::config::Site;
 use maedal::link::Links;
 use maedal::queue::Queue;
+use maedal::site::Site;
 use maedal::subscription::{Command, PlanId, Subscription, SubscriptionId};
 use serde::Serialize;
 

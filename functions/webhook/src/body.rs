@@ -1,7 +1,8 @@
 //! The body of a webhook: JSON or form-urlencoded, as the merchant has set it in I'mport's console.
 
 use jiff::Timestamp;
-use maedal::queue::{Hint, digest};
+use maedal::digest::digest;
+use maedal::queue::Hint;
 use serde::Deserialize;
 
 /// What I'mport sends (PortOne V1, webhook guide). All of it can be forged.

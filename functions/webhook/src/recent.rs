@@ -5,7 +5,7 @@ use std::sync::{Mutex, PoisonError};
 
 use jiff::{SignedDuration, Timestamp};
 
-use maedal::queue::digest;
+use maedal::digest::digest;
 
 use crate::body::Notice;
 

@@ -8,9 +8,9 @@ use super::verify::{Evidence, Meant, Weighed, weigh_ours};
 use super::{Billing, Recorded};
 use crate::iamport::{CallError, IamportPayment, PaymentStatus};
 use crate::queue::Hint;
-use crate::store::{Due, StoreError};
+use crate::store::StoreError;
 use crate::subscription::settle::Proof;
-use crate::subscription::{ImpUid, MerchantUid, Purpose, Step, Subscription};
+use crate::subscription::{Due, ImpUid, MerchantUid, Purpose, Step, Subscription};
 
 /// What a hint came to.
 #[derive(Debug, Clone, PartialEq)]

@@ -54,7 +54,7 @@ pub struct Lost {
 
 impl LostCommand {
     fn digest(&self) -> String {
-        crate::queue::digest(&serde_json::to_string(self).unwrap_or_default())
+        crate::digest::digest(&serde_json::to_string(self).unwrap_or_default())
     }
 
     /// For a person. Nothing that was fed can break a line.

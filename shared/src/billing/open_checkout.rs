@@ -5,8 +5,10 @@ use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 
 use super::{Billing, TRIES};
-use crate::store::{Buyer, Created, Idempotency, StoreError};
-use crate::subscription::{Checkout, CustomerId, CustomerUid, InvalidField, PlanId, Subscription, SubscriptionId};
+use crate::store::{Created, Idempotency, StoreError};
+use crate::subscription::{
+    Buyer, Checkout, CustomerId, CustomerUid, InvalidField, PlanId, Subscription, SubscriptionId,
+};
 
 /// `POST /v1/checkout-sessions`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -165,7 +167,7 @@ fn repeated(first: &Idempotency, digest: &str) -> Result<Opened, OpenError> {
 
 /// A digest of a request: what it said is not kept.
 pub(super) fn digest_of(request: &impl Serialize) -> String {
-    crate::queue::digest(&serde_json::to_string(request).unwrap_or_default())
+    crate::digest::digest(&serde_json::to_string(request).unwrap_or_default())
 }
 
 /// What repeats of a request get.

@@ -5,7 +5,7 @@ use serde::Serialize;
 use super::Billing;
 use super::TRIES;
 use super::confirm::WINDOW_AMOUNT;
-use crate::config::{Channel, Site};
+use crate::site::{Channel, Site};
 use crate::store::MOST_WINDOWS;
 use crate::store::{StoreError, Taken};
 use crate::subscription::{CustomerUid, MerchantUid, Status, Subscription, SubscriptionId, Won};

@@ -9,7 +9,8 @@ use tracing::{info, warn};
 
 use super::{Billing, TRIES};
 use crate::iamport::{Answer, Cancel, IamportPayment};
-use crate::store::{Entry, Key, StoreError};
+use crate::key::Key;
+use crate::store::{Entry, StoreError};
 use crate::subscription::{Charge, ImpUid, Refund, RefundIntent, ReviewCause, SubscriptionId, Won};
 
 /// A refund that I'mport refuses or doesn't answer is asked for again after so long, then daily.

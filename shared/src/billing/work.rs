@@ -10,8 +10,10 @@ use super::refund::Refunded;
 use super::repair::Repaired;
 use super::{Billing, TRIES};
 use crate::iamport::CallError;
-use crate::store::{Due, Entry, Guard, Settled, StoreError};
-use crate::subscription::{Charge, EndReason, Step, Subscription};
+use crate::store::{Entry, Guard, Settled, StoreError};
+
+use crate::key::Key;
+use crate::subscription::{Charge, Due, EndReason, Step, Subscription};
 
 /// What a step came to.
 #[derive(Debug, Clone, PartialEq)]
@@ -62,7 +64,7 @@ impl Billing {
     pub async fn work(&self, due: &Due) -> Result<Worked, StoreError> {
         let now = self.now();
         if due.charge.is_some() {
-            return self.refund(due.subscription, &due.key()).await.map(Worked::Refunded);
+            return self.refund(due.subscription, &Key::due(due)).await.map(Worked::Refunded);
         }
         // Most of what is due is a renewal inside the charge window: claim it without reading it first.
         let seen = if due.due_at <= now && self.policy.charge_window.is_open(now) {

@@ -2,7 +2,7 @@
 
 use serde_dynamo::{AttributeValue, Item, from_attribute_value, from_item};
 
-use crate::store::key::{CHARGE, FINDING, SUB};
+use crate::key::{CHARGE, FINDING, SUB};
 use crate::subscription::{Charge, Finding, Intent, Subscription};
 
 /// What an image shows.

@@ -7,7 +7,7 @@ use proptest::prelude::*;
 use serde_dynamo::{AttributeValue, Item, to_item};
 
 use super::{DomainEvent, Image, Kind, events};
-use crate::store::Key;
+use crate::key::Key;
 use crate::subscription::settle::Proof;
 use crate::subscription::{
     Bill, Charge, Checkout, EndReason, Finding, FindingKind, ImpUid, Interval, MerchantUid, PaymentMethod, Plan,

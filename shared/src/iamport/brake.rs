@@ -13,8 +13,8 @@ use jiff::{SignedDuration, Timestamp};
 use crate::subscription::SubscriptionId;
 use crate::subscription::dunning::alike;
 
-/// As many steps side by side as a batch has messages.
-const MOST_ABREAST: usize = crate::queue::BATCH;
+/// As many steps side by side as a batch of the queue has messages.
+const MOST_ABREAST: usize = 10;
 /// A call that takes longer is a sign that I'mport has more to do than it can.
 const SLOW: SignedDuration = SignedDuration::from_secs(10);
 /// After so many unanswered calls in a row nothing is begun for a while.

@@ -5,9 +5,8 @@ use jiff::{Timestamp, tz::TimeZone};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use crate::store::Buyer;
 use crate::subscription::period::SEOUL;
-use crate::subscription::{CustomerId, CustomerUid, InvalidField, PlanId, Status, Won};
+use crate::subscription::{Buyer, CustomerId, CustomerUid, InvalidField, PlanId, Status, Won};
 
 /// A subscription from elsewhere. An export's line is one, too.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]

@@ -25,7 +25,7 @@ impl Row {
         let told = serde_json::to_string(&told).unwrap_or_default();
         // Rows were told apart before there was this field.
         let paid = self.paid.map(|paid| format!(" paid {}", paid.get())).unwrap_or_default();
-        crate::queue::digest(&format!("{told}{paid}"))
+        crate::digest::digest(&format!("{told}{paid}"))
     }
 
     /// The subscription: as if its periods so far had been paid here, and the next charge prepared.
@@ -176,7 +176,7 @@ mod tests {
     use super::*;
     use crate::import::Format;
     use crate::import::{Parsed, Read, parse};
-    use crate::subscription::step::Policy;
+    use crate::subscription::Policy;
     use crate::subscription::{Step, Terms};
 
     fn seoul(text: &str) -> Timestamp {

@@ -19,7 +19,7 @@ pub use my::{My, Notice};
 pub use problem::Problem;
 
 use crate::billing::{Billing, CheckoutState};
-use crate::config::Site;
+use crate::site::Site;
 use crate::subscription::{Subscription, SubscriptionId};
 
 /// The pages for one request.

@@ -4,7 +4,8 @@ use jiff::Timestamp;
 use serde::Deserialize;
 
 use super::table::DAY_INDEX;
-use super::{Key, Store, StoreError, n, s};
+use super::{Store, StoreError, n, s};
+use crate::key::Key;
 use crate::subscription::period::in_seoul;
 use crate::subscription::{ImpUid, SubscriptionId, Won};
 

@@ -12,8 +12,9 @@ use std::time::Duration;
 use aws_sdk_dynamodb::types::{PutRequest, ReturnConsumedCapacity, WriteRequest};
 use jiff::SignedDuration;
 
-use super::{Item, Key, Store, StoreError, n, s};
+use super::{Store, StoreError, n, s};
 use crate::events::DomainEvent;
+use crate::key::{Item, Key};
 use crate::subscription::{InvalidId, SubscriptionId};
 
 /// How long an event can be listed.

@@ -1,6 +1,8 @@
 //! What reconciling found, beside the ledger of its subscription. It stays: a finding is made once.
 
-use super::{Item, Key, Store, StoreError, key, s};
+use super::{Store, StoreError, s};
+use crate::key;
+use crate::key::{Item, Key};
 use crate::subscription::{Finding, ImpUid, SubscriptionId};
 
 /// What came of writing a finding.

@@ -9,10 +9,12 @@ use jiff::SignedDuration;
 use serde::{Deserialize, Serialize};
 
 use super::subscriptions::subscription_item;
-use super::{Buyer, Entry, Idempotency, Item, Key, Store, StoreError, key, n, s};
+use super::{Entry, Idempotency, Store, StoreError, n, s};
 use crate::import::{Import, ImportId, RefusedRow};
+use crate::key;
+use crate::key::{Item, Key};
 use crate::subscription::period::FOREVER;
-use crate::subscription::{Charge, CustomerUid, Policy, Subscription};
+use crate::subscription::{Buyer, Charge, CustomerUid, Policy, Subscription};
 
 /// How long an import and what it refused can be read.
 const KEPT: SignedDuration = SignedDuration::from_hours(24 * 90);

@@ -7,7 +7,9 @@ use jiff::Timestamp;
 use super::day::paid_day;
 use super::subscriptions::subscription_item;
 use super::unknown::{Nested, Shape};
-use super::{Item, Key, Store, StoreError, key, n, s};
+use super::{Store, StoreError, n, s};
+use crate::key;
+use crate::key::{Item, Key};
 use crate::subscription::{Audit, Bill, Charge, Finding, ImpUid, Policy, Refund, Subscription, SubscriptionId, Won};
 
 /// A change of the ledger, with what it must find.

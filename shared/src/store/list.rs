@@ -7,7 +7,8 @@ use aws_sdk_dynamodb::types::{KeysAndAttributes, ReturnConsumedCapacity, Select}
 
 use super::subscriptions::from_item;
 use super::table::{CUSTOMER_INDEX, STATE_INDEX};
-use super::{Item, Key, Store, StoreError, s};
+use super::{Store, StoreError, s};
+use crate::key::{Item, Key};
 use crate::subscription::{CustomerId, CustomerUid, Status, Subscription, SubscriptionId};
 
 /// The most subscriptions on a page.

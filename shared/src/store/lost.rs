@@ -5,7 +5,9 @@ use std::collections::BTreeSet;
 use jiff::Timestamp;
 
 use super::subscriptions::subscription_item;
-use super::{Item, Key, Store, StoreError, key, n, s};
+use super::{Store, StoreError, n, s};
+use crate::key;
+use crate::key::{Item, Key};
 use crate::subscription::{Policy, Subscription, SubscriptionId};
 
 impl Store {

@@ -16,7 +16,6 @@ mod due;
 mod events;
 mod findings;
 mod imports;
-pub mod key;
 mod ledger;
 mod list;
 mod lost;
@@ -29,7 +28,6 @@ mod switch;
 pub mod table;
 mod unknown;
 
-use std::collections::HashMap;
 use std::sync::{Arc, Mutex};
 
 use aws_sdk_dynamodb::Client;
@@ -39,21 +37,17 @@ use jiff::Timestamp;
 
 pub use command::Commanded;
 pub use day::Compared;
-pub use due::{Due, DuePage};
+pub use due::DuePage;
 pub use events::{EVENTS_KEPT, EventCursor, EventPage, MOST_EVENTS};
 pub use findings::Found;
 pub use imports::{ImportCreated, MOST_REFUSED, Origin, RefusedPage, Taking};
-pub use key::Key;
 pub use ledger::{ChargeCursor, ChargePage, Entry, Ledger, MOST_CHARGES, Settled};
 pub use list::{ListBy, ListPage, MOST_LISTED};
 pub use meter::Meter;
 pub use plans::PlanPut;
 pub use run::{Run, Sweep};
-pub use subscriptions::{Buyer, Created, Guard, Idempotency, MOST_WINDOWS, Taken};
+pub use subscriptions::{Created, Guard, Idempotency, MOST_WINDOWS, Taken};
 pub use switch::{Charging, Incident, SWITCH_KEPT};
-
-/// A DynamoDB item.
-pub type Item = HashMap<String, AttributeValue>;
 
 /// The table.
 #[derive(Debug, Clone)]

@@ -3,7 +3,8 @@
 use aws_sdk_dynamodb::types::{Put, ReturnValuesOnConditionCheckFailure, TransactWriteItem};
 use jiff::Timestamp;
 
-use super::{Idempotency, Item, Key, Store, StoreError, n, s};
+use super::{Idempotency, Store, StoreError, n, s};
+use crate::key::{Item, Key};
 use crate::subscription::{Plan, PlanId};
 
 /// What came of putting a plan.

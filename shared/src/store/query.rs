@@ -5,7 +5,8 @@ use aws_sdk_dynamodb::operation::query::builders::QueryFluentBuilder;
 use aws_sdk_dynamodb::types::ReturnConsumedCapacity;
 use serde::de::DeserializeOwned;
 
-use super::{Item, Store, StoreError};
+use super::{Store, StoreError};
+use crate::key::Item;
 
 impl Store {
     /// A query of the table, to be filled in.

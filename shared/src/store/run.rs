@@ -6,7 +6,8 @@ use jiff::Timestamp;
 use jiff::fmt::serde::timestamp::millisecond;
 use serde::{Deserialize, Serialize};
 
-use super::{Item, Key, Store, StoreError};
+use super::{Store, StoreError};
+use crate::key::{Item, Key};
 use crate::subscription::{Status, SubscriptionId};
 
 /// A run over some days.

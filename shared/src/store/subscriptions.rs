@@ -10,56 +10,17 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use super::unknown::{Nested, SCHEMA, Shape};
-use super::{Item, Key, Store, StoreError, n, s};
+use super::{Store, StoreError, n, s};
+use crate::key::{Item, Key};
 use crate::subscription::step::{BREAKER_SPAN, WINDOW_LOOK};
 use crate::subscription::{
-    CLAIMS_A_DAY, CustomerUid, Intent, InvalidField, PaymentMethod, Policy, Status, Subscription, SubscriptionId,
+    Buyer, CLAIMS_A_DAY, CustomerUid, Intent, PaymentMethod, Policy, Status, Subscription, SubscriptionId,
 };
 
 /// When a buyer's data was erased.
 const ERASED_AT: &str = "erased_at";
 /// The most payment windows that one session may open.
 pub const MOST_WINDOWS: u32 = 30;
-
-/// The buyer's data: shown in the window, sent to I'mport, kept apart so that it can be erased.
-#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Buyer {
-    /// At most 16 characters (PortOne V1 OpenAPI).
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub name: Option<String>,
-    /// At most 64.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub email: Option<String>,
-    /// At most 16.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub tel: Option<String>,
-    /// At most 128.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub addr: Option<String>,
-    /// At most 8.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub postcode: Option<String>,
-}
-
-impl Buyer {
-    /// The first field that can't be as it is, by the limits of I'mport's window and charge (PortOne V1 OpenAPI).
-    pub fn check(&self) -> Result<(), InvalidField> {
-        for (field, value, most) in [
-            ("buyer.name", &self.name, 16),
-            ("buyer.email", &self.email, 64),
-            ("buyer.tel", &self.tel, 16),
-            ("buyer.addr", &self.addr, 128),
-            ("buyer.postcode", &self.postcode, 8),
-        ] {
-            let fits = |value: &String| value.chars().count() <= most && !value.chars().any(char::is_control);
-            if !value.as_ref().is_none_or(fits) {
-                return Err(InvalidField::new(field, format!("at most {most} characters, without control characters")));
-            }
-        }
-        Ok(())
-    }
-}
 
 /// A request that may come again, and the answer that its repeats get.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

@@ -6,9 +6,10 @@ use jiff::fmt::serde::timestamp::millisecond;
 use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 
-use super::key::SUB;
 use super::subscriptions::from_item;
-use super::{Item, Key, Store, StoreError, n};
+use super::{Store, StoreError, n};
+use crate::key::SUB;
+use crate::key::{Item, Key};
 use crate::subscription::dunning::alike;
 use crate::subscription::{Subscription, SubscriptionId};
 

@@ -9,7 +9,8 @@ use aws_sdk_dynamodb::types::AttributeValue;
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
 
-use super::{Item, StoreError, n};
+use super::{StoreError, n};
+use crate::key::Item;
 use crate::subscription::unknown::Unknown;
 
 /// The attribute that says by which schema an item was written; 1 where it is missing.

@@ -1,7 +1,49 @@
-//! What the buyer may do on their own page: less than the merchant. A pause is the merchant's, and stays.
+//! The buyer: their data, and what they may do on their own page: less than the merchant. A pause is the merchant's, and stays.
+
+use serde::{Deserialize, Serialize};
 
 use super::command::{Command, RefundPart, When};
-use super::{Checkout, Status, Subscription};
+use super::{Checkout, InvalidField, Status, Subscription};
+
+/// The buyer's data: shown in the window, sent to I'mport, kept apart so that it can be erased.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Buyer {
+    /// At most 16 characters (PortOne V1 OpenAPI).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub name: Option<String>,
+    /// At most 64.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub email: Option<String>,
+    /// At most 16.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tel: Option<String>,
+    /// At most 128.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub addr: Option<String>,
+    /// At most 8.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub postcode: Option<String>,
+}
+
+impl Buyer {
+    /// The first field that can't be as it is, by the limits of I'mport's window and charge (PortOne V1 OpenAPI).
+    pub fn check(&self) -> Result<(), InvalidField> {
+        for (field, value, most) in [
+            ("buyer.name", &self.name, 16),
+            ("buyer.email", &self.email, 64),
+            ("buyer.tel", &self.tel, 16),
+            ("buyer.addr", &self.addr, 128),
+            ("buyer.postcode", &self.postcode, 8),
+        ] {
+            let fits = |value: &String| value.chars().count() <= most && !value.chars().any(char::is_control);
+            if !value.as_ref().is_none_or(fits) {
+                return Err(InvalidField::new(field, format!("at most {most} characters, without control characters")));
+            }
+        }
+        Ok(())
+    }
+}
 
 /// A button of the buyer's page.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

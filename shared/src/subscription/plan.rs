@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use super::dunning::DunningPolicy;
 use super::id::PlanId;
 use super::period::{Interval, Unit};
-use super::step::LEAST_AMOUNT;
+use super::policy::LEAST_AMOUNT;
 use super::won::Won;
 
 /// One version of a plan. A subscription keeps the version that it was opened with.

@@ -5,8 +5,8 @@ use jiff::Timestamp;
 use jiff::fmt::serde::timestamp::millisecond;
 use serde::{Deserialize, Serialize};
 
-use super::command::{Reason, Refused};
 use super::id::SubscriptionId;
+use super::refused::{Reason, Refused};
 use super::{ReviewCause, Status, Subscription};
 
 /// What becomes of the difference.

@@ -4,10 +4,10 @@ use super::period::FOREVER;
 use jiff::{SignedDuration, Timestamp};
 
 use super::charge::Intent;
-use super::dunning::{AfterDunning, DeclineRules, DunningPolicy};
+use super::dunning::{AfterDunning, DunningPolicy};
 use super::id::{LAST_ATTEMPT, LAST_PERIOD};
+use super::policy::{MissedPeriods, Policy};
 use super::repair::RepairAction;
-use super::window::ChargeWindow;
 use super::won::Won;
 use super::{CLAIMS_A_DAY, Checkout, ReviewCause, Status, Subscription};
 
@@ -17,49 +17,6 @@ pub const LEASE: SignedDuration = SignedDuration::from_mins(5);
 pub const WINDOW_LOOK: SignedDuration = SignedDuration::from_mins(10);
 /// The span over which the circuit breaker counts claims.
 pub const BREAKER_SPAN: SignedDuration = SignedDuration::from_hours(24);
-
-/// The least that is charged where nothing else is set: gateways decline less than 100 won.
-pub const LEAST_AMOUNT: Won = Won::new(100);
-
-/// What a merchant sets once for the whole stack.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Policy {
-    /// The hours in which renewals are charged.
-    pub charge_window: ChargeWindow,
-    /// What follows a decline, where the plan says nothing else.
-    pub dunning: DunningPolicy,
-    /// What a hard decline reads like.
-    pub declines: DeclineRules,
-    /// What happens to periods that went by uncharged.
-    pub missed: MissedPeriods,
-    /// Whether the billing key of a subscription that ended for good is deleted at I'mport.
-    pub delete_keys: bool,
-    /// The least that a gateway takes. What is less isn't charged, but with the next charge.
-    pub least_amount: Won,
-}
-
-impl Default for Policy {
-    fn default() -> Self {
-        Self {
-            charge_window: ChargeWindow::default(),
-            dunning: DunningPolicy::default(),
-            declines: DeclineRules::default(),
-            missed: MissedPeriods::default(),
-            delete_keys: false,
-            least_amount: LEAST_AMOUNT,
-        }
-    }
-}
-
-/// What happens to periods that nobody charged because the system was down or the buyer was past due.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub enum MissedPeriods {
-    /// Only the current period is charged; those before it are skipped.
-    #[default]
-    Skip,
-    /// Each is charged once, oldest first.
-    ChargeEach,
-}
 
 /// The next thing to do.
 #[derive(Debug, Clone, PartialEq, Eq)]

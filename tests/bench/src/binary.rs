@@ -11,7 +11,7 @@ use axum::Router;
 use jiff::{SignedDuration, Timestamp};
 use maedal::clock::Clock;
 use maedal::queue::Message;
-use maedal::store::Due;
+use maedal::subscription::Due;
 use sandbox::buyer::Buyer;
 use sandbox::crowd::copies;
 use sandbox::lambda::Instance;

@@ -20,14 +20,16 @@ use maedal::billing::{
     Billing, CheckoutRequest, CommandError, CommandRequest, Importing, LostCommand, Opened, Pace, PlanRequest,
     RefundError, RefundRequest, RepairRequest, Schedules, Session, Span,
 };
-use maedal::config::{Channel, Site};
 use maedal::iamport::{Credentials, Iamport};
 use maedal::ids::Ids;
 use maedal::import::{Format, ImportId};
 use maedal::queue::{BATCH, Message};
-use maedal::store::{Buyer, Charging, Store};
+use maedal::site::{Channel, Site};
+use maedal::store::{Charging, Store};
 use maedal::subscription::period::in_seoul;
-use maedal::subscription::{Command, Interval, Policy, RefundPart, RepairAction, SubscriptionId, Unit, When, Won};
+use maedal::subscription::{
+    Buyer, Command, Interval, Policy, RefundPart, RepairAction, SubscriptionId, Unit, When, Won,
+};
 use serde_json::{Value, json};
 use simulator::{Config, Simulator, Webhook};
 use tokio::task::JoinSet;

@@ -5,8 +5,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use dynoxide::{Database, DynoxideError};
 use jiff::Timestamp;
-use maedal::store::{Due, Key};
-use maedal::subscription::{Charge, MerchantUid, Refund, ReviewCause, Status, Subscription, SubscriptionId};
+use maedal::key::Key;
+use maedal::subscription::{Charge, Due, MerchantUid, Refund, ReviewCause, Status, Subscription, SubscriptionId};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};

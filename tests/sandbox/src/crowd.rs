@@ -11,7 +11,8 @@ use maedal::aws::Aws;
 use maedal::billing::dispatch;
 use maedal::clock::{Clock, TestClock};
 use maedal::ids::Ids;
-use maedal::store::{Key, Store, table};
+use maedal::key::Key;
+use maedal::store::{Store, table};
 use maedal::subscription::SubscriptionId;
 use tokio::net::TcpListener;
 

@@ -11,16 +11,16 @@ use lambda_http::{Body, Request};
 use maedal::aws::Aws;
 use maedal::billing::{Billing, CheckoutRequest, Opened, PlanRequest, Session};
 use maedal::clock::TestClock;
-use maedal::config::{Channel, SDK_URL, Site};
 use maedal::iamport::{Credentials, Https, Iamport};
 use maedal::ids::Ids;
 use maedal::link::Links;
 use maedal::queue::{Message, Queue, QueueError};
 use maedal::rotating::Rotating;
-use maedal::store::{Buyer, Entry, Settled, Store, table};
+use maedal::site::{Channel, SDK_URL, Site};
+use maedal::store::{Entry, Settled, Store, table};
 use maedal::subscription::charge::Payment;
 use maedal::subscription::settle::Proof;
-use maedal::subscription::{Checkout, Interval, PaymentMethod, Policy, Subscription, SubscriptionId, Won};
+use maedal::subscription::{Buyer, Checkout, Interval, PaymentMethod, Policy, Subscription, SubscriptionId, Won};
 
 /// Any failure: a test ends with it.
 pub type Error = Box<dyn std::error::Error + Send + Sync>;

@@ -2,7 +2,7 @@
 
 use dynoxide::Database;
 use jiff::Timestamp;
-use maedal::store::Key;
+use maedal::key::Key;
 use maedal::subscription::{MerchantUid, SubscriptionId};
 use serde_json::{Value, json};
 

@@ -15,7 +15,8 @@ use maedal::billing::{Billing, Span};
 use maedal::clock::{Clock, TestClock};
 use maedal::events::Kind;
 use maedal::iamport::{Https, Sending, Transport};
-use maedal::store::{Entry, Key};
+use maedal::key::Key;
+use maedal::store::Entry;
 use maedal::subscription::{Charge, Status, Subscription, SubscriptionId, Won};
 use sandbox::buyer::Button;
 use serde_json::json;
@@ -112,9 +113,9 @@ async fn a_refund_survives_every_blow_at_every_call() {
             world.stack.deliver_webhooks().await;
             let charge = world.ledger(id).await.charges.into_iter().find(|charge| charge.refund.is_some());
             let charge = charge.expect("a refund is under way");
-            let due = maedal::store::Due {
+            let due = maedal::subscription::Due {
                 subscription: id,
-                charge: Some(maedal::store::Key::of(&charge).sk),
+                charge: Some(maedal::key::Key::of(&charge).sk),
                 due_at: charge.refund.unwrap().due_at,
             };
             struck(&world, nth, blow, async |worker| drop(worker.work(&due).await)).await;

@@ -2,7 +2,7 @@
 
 use http::Method;
 use journeys::{World, seoul};
-use maedal::store::Buyer;
+use maedal::subscription::Buyer;
 use serde_json::{Value, json};
 
 #[tokio::test]

@@ -22,12 +22,15 @@
 //! | rows that came with its request | `IMPORT#{id}` | `ROWS` |
 //! | row that it refused | `IMPORT#{id}` | `REFUSED#{line}` |
 
+use std::collections::HashMap;
+
 use aws_sdk_dynamodb::types::AttributeValue;
 
 use crate::import::ImportId;
-use crate::subscription::{Charge, CustomerUid, PlanId, SubscriptionId};
+use crate::subscription::{Charge, CustomerUid, Due, PlanId, SubscriptionId};
 
-use super::Item;
+/// An item of the table, or its key.
+pub type Item = HashMap<String, AttributeValue>;
 
 /// A primary key.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -70,6 +73,15 @@ impl Key {
         Self::new(format!("SUB#{id}"), "BUYER")
     }
 
+    /// What a due step is about: the subscription, or the charge with the refund.
+    pub fn due(due: &Due) -> Self {
+        let key = Self::subscription(due.subscription);
+        match &due.charge {
+            Some(sk) => Self { sk: sk.clone(), ..key },
+            None => key,
+        }
+    }
+
     /// A charge: where it was read from, or where a new one belongs.
     pub fn of(charge: &Charge) -> Self {
         match &charge.place {
@@ -80,7 +92,7 @@ impl Key {
 
     /// Where a charge that enters the ledger belongs. The one that pays for a period has the period's own place, which a
     /// condition gives to one alone; any other has its attempt's, and behind it, for a further payment of the same name, its own.
-    pub(super) fn new_charge(charge: &Charge) -> Self {
+    pub(crate) fn new_charge(charge: &Charge) -> Self {
         if charge.is_settled() {
             return Self::new(format!("SUB#{}", charge.subscription), format!("{CHARGE}{:05}#{PAID}", charge.period));
         }
@@ -169,7 +181,7 @@ impl Key {
         self.pk.strip_prefix("SUB#")?.parse().ok()
     }
 
-    pub(super) fn item(&self) -> Item {
+    pub(crate) fn item(&self) -> Item {
         [("pk", &self.pk), ("sk", &self.sk)]
             .map(|(name, value)| (name.to_owned(), AttributeValue::S(value.clone())))
             .into()

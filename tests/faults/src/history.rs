@@ -132,9 +132,7 @@ impl Plot {
     /// One buyer, and nothing goes wrong but what strikes.
     fn is_undisturbed(&self) -> bool {
         let does = |what: fn(&Deed) -> bool| self.life.deeds.iter().filter(|(_, _, deed)| what(deed)).count();
-        let plain = |deed: &Deed| {
-            matches!(deed, Deed::Subscribe { .. } | Deed::TryAgain { .. } | Deed::EndKey { .. } | Deed::Ask { .. })
-        };
+        let plain = |deed: &Deed| matches!(deed, Deed::Subscribe { .. } | Deed::TryAgain { .. });
         !self.life.rough
             && self.life.deeds.iter().all(|(_, _, deed)| plain(deed))
             && does(|deed| matches!(deed, Deed::Subscribe { .. })) == 1
@@ -515,7 +513,7 @@ impl<'a> Show<'a> {
             let mut next = self.next_happening(now);
             if let Some((_, at, _)) = deeds.peek() {
                 next = next.min(EPOCH.saturating_add(*at).unwrap_or(next));
-            } else if !calm {
+            } else if !calm && self.restored_at.is_none() {
                 next = next.min(ends_at.max(now));
             }
             let world = self.world.clone();

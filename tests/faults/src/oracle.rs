@@ -292,10 +292,11 @@ pub fn compare(
                     Ask::ChangePlanNow if refunded => return wrong,
                     Ask::ChangePlanNow => oracle.changes_now(asked_at, at),
                     Ask::ChangePlanLater => oracle.next = (oracle.price != prices.plus).then_some(prices.plus),
-                    Ask::CancelNow | Ask::CancelAtPeriodEnd | Ask::DeleteKey => {
+                    Ask::CancelNow | Ask::CancelAtPeriodEnd => {
                         lives = false;
                         oracle.next = None;
                     }
+                    Ask::DeleteKey => lives = false,
                     Ask::CancelNowUnused | Ask::CancelNowAll => {
                         lives = false;
                         oracle.next = None;

@@ -119,7 +119,6 @@ pub struct Was {
     in_flight: Option<MerchantUid>,
     claimed_at: Option<Timestamp>,
     window_opened_at: Option<Timestamp>,
-    past_due_since: Option<Timestamp>,
 }
 
 /// The rules, and what they have to remember.
@@ -288,7 +287,6 @@ impl Rules {
             in_flight: subscription.in_flight.as_ref().map(|intent| intent.merchant_uid),
             claimed_at: subscription.claimed_at,
             window_opened_at: subscription.window_opened_at,
-            past_due_since: subscription.dunning.as_ref().map(|dunning| dunning.since),
         };
         copy.accounts.iter().filter_map(|(id, account)| Some((*id, was(account.subscription.as_ref()?)))).collect()
     }
@@ -505,11 +503,12 @@ impl Rules {
             self.broken(Rule::GivenUp, format!("{id} is canceled as unpaid, and its billing key was never tried"));
         }
         let key = facts.iamport.books().key(is.customer_uid.as_str());
-        let since = was.past_due_since.unwrap_or(facts.now).saturating_sub(FORGOTTEN_AFTER).unwrap_or(facts.now);
-        let declined = facts.iamport.books().payments().iter().any(|payment| {
-            let ours = payment.order.merchant_uid.parse::<MerchantUid>().is_ok_and(|name| name.subscription == id);
-            ours && payment.failed_at.is_some_and(|at| at >= since)
-        });
+        let declined = facts
+            .iamport
+            .books()
+            .payments()
+            .iter()
+            .any(|payment| payment.failed_at.is_some() && same_period(&payment.order.merchant_uid, id, is.period));
         if key.is_some() && !declined {
             self.broken(Rule::GivenUp, format!("{id} is canceled as unpaid, and its key was never declined"));
         }

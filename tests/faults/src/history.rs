@@ -28,7 +28,7 @@ use maedal::site::{Channel, Site};
 use maedal::store::{Charging, Store};
 use maedal::subscription::period::in_seoul;
 use maedal::subscription::{
-    Buyer, Command, Interval, Policy, RefundPart, RepairAction, SubscriptionId, Unit, When, Won,
+    Buyer, Command, Interval, MerchantUid, Policy, RefundPart, RepairAction, SubscriptionId, Unit, When, Won,
 };
 use serde_json::{Value, json};
 use simulator::{Config, Simulator, Webhook};
@@ -85,11 +85,11 @@ const SHUT_DOWN: SignedDuration = SignedDuration::from_hours(1);
 /// A row that isn't taken in by then won't be.
 const MOST_IMPORT_TURNS: u32 = 200;
 /// The merchant's code, which every browser knows.
-const USER_CODE: &str = "imp00000000";
+pub(crate) const USER_CODE: &str = "imp00000000";
 /// So many days are compared once all is quiet.
 const LAST_DAYS: usize = 3;
 /// When histories begin: 10 in the morning in Korea.
-const EPOCH: Timestamp = Timestamp::constant(1_795_395_600, 0);
+pub(crate) const EPOCH: Timestamp = Timestamp::constant(1_795_395_600, 0);
 
 /// A history to run.
 #[derive(Debug, Clone)]
@@ -598,6 +598,9 @@ impl<'a> Show<'a> {
             if account.charges.values().any(|charge| charge.refund.is_some()) {
                 why.push(format!("a refund of {id} is under way"));
             }
+            if subscription.key_deletion.is_some() {
+                why.push(format!("the billing key of {id} is to be deleted"));
+            }
         }
         why.join(", ")
     }
@@ -607,7 +610,7 @@ impl<'a> Show<'a> {
         {
             let mut inner = self.world.inner();
             let crate::world::Inner { copy, rules, iamport, log, .. } = &mut *inner;
-            rules.at_rest(copy, iamport, &self.policy, now);
+            rules.at_rest(copy, Facts { iamport, log, now }, &self.policy);
             rules.priced(copy, &self.plot.life, Facts { iamport, log, now });
             if !self.plot.life.operated || copy.waits_for_a_person() {
                 return;
@@ -664,6 +667,7 @@ impl<'a> Show<'a> {
             let commands = lost.iter().filter(|(_, _, ask)| !is_refund(*ask)).map(command).collect();
             let held = billing.lose(commands, Duration::from_secs(600)).await?;
             world.say(|| format!("the operator feeds what was lost: {held:?}"));
+            world.are_held(lost.iter().filter(|(_, _, ask)| !is_refund(*ask)).map(|(id, _, _)| *id));
             let day = SignedDuration::from_hours(24);
             let mut from = in_seoul(from).start_of_day().map_or(from, |day| day.timestamp());
             while from < now {
@@ -891,6 +895,11 @@ impl<'a> Show<'a> {
                     }
                 }
             }
+            Deed::CancelByHand { who } => {
+                if let Some(id) = self.session(who) {
+                    world.cancel_by_hand(id);
+                }
+            }
             Deed::Squat { who, name, own } => {
                 if let Some(id) = self.session(who) {
                     self.squat(id, name, own);
@@ -1037,25 +1046,18 @@ impl<'a> Show<'a> {
                 Taken::InFlight => s.in_flight.as_ref().map_or_else(next, |intent| intent.merchant_uid),
                 Taken::Declined => charges.rfind(|charge| !charge.is_settled()).map_or_else(next, |c| c.merchant_uid),
                 Taken::Window => s.window_name(s.windows + 1),
+                Taken::Guessed => MerchantUid::window(id, s.windows.max(1)),
+                Taken::OnTheWay => {
+                    drop(inner);
+                    self.world.inner().trap = Some((id, own));
+                    return;
+                }
             };
             (name.to_string(), if own { s.customer_uid.to_string() } else { "somebody-else".to_owned() })
         };
-        let request = json!({
-            "user_code": USER_CODE, "pg": "chai", "pay_method": "trans", "merchant_uid": name, "name": "아무거나", "amount": 0,
-            "customer_uid": customer_uid, "m_redirect_url": "https://pay.example/elsewhere",
-        });
-        let post = |path: &str, body: String| {
-            let request = http::Request::post(path).header("content-type", "application/json").body(Bytes::from(body));
-            self.world.at_iamport(&request.ok()?, None)
-        };
-        let opened = post("/chai/window", request.to_string());
-        let opened: Value = opened.and_then(|answer| serde_json::from_slice(answer.body()).ok()).unwrap_or_default();
-        let approved =
-            opened["window_id"].as_str().and_then(|id| post(&format!("/chai/window/{id}/approve"), String::new()));
-        if own && approved.is_some() {
+        if self.world.squat(&name, &customer_uid) && own {
             self.world.note(id, Did::Approved);
         }
-        self.world.say(|| format!("somebody takes the name {name} for {customer_uid}: {}", approved.is_some()));
     }
 
     fn trip(&self, nth: usize) -> Trip {

@@ -27,6 +27,8 @@ pub enum Did {
     Imported(Timestamp),
     /// The buyer has ended the agreement at the gateway.
     EndedKey,
+    /// A payment was canceled in I'mport's console.
+    CanceledByHand,
 }
 
 /// What people did, by subscription, in order.
@@ -65,6 +67,7 @@ impl Log {
                 | Did::Unanswered(_)
                 | Did::Repaired
                 | Did::Imported(_)
+                | Did::CanceledByHand
                 | Did::EndedKey => (),
             }
         }
@@ -94,6 +97,16 @@ impl Log {
     pub fn is_canceled(&self, id: SubscriptionId) -> bool {
         let cancels = |ask: &Ask| matches!(ask, Ask::CancelNow | Ask::CancelNowUnused | Ask::CancelNowAll);
         self.of(id).iter().any(|(_, did)| matches!(did, Did::Asked(ask) if cancels(ask)))
+    }
+
+    /// Whether the deletion of its billing key was accepted, and no key was brought since.
+    pub fn is_key_deleted(&self, id: SubscriptionId) -> bool {
+        let last = self.of(id).iter().rev().find_map(|(_, did)| match did {
+            Did::Accepted(Ask::DeleteKey) => Some(true),
+            Did::Approved | Did::Imported(_) => Some(false),
+            _ => None,
+        });
+        last == Some(true)
     }
 
     /// When the buyer approved a window last.

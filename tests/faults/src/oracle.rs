@@ -12,8 +12,9 @@ use maedal::subscription::{Interval, MerchantUid, MissedPeriods, Purpose, Subscr
 use simulator::{Payment, Simulator};
 
 use crate::fault::MOST_OFF;
+use crate::history::EPOCH;
 use crate::log::{Did, Log};
-use crate::people::{Ask, Life};
+use crate::people::{Ask, Deed, Life};
 
 /// What no gateway takes: it is owed until the next charge.
 const LEAST: i64 = 100;
@@ -245,7 +246,7 @@ pub fn compare(
     let mut wrong = bounds(id, prices, &paid, began, asked(&[Ask::ChangePlanNow, Ask::ChangePlanLater]));
     let unclear = |(_, did): &(Timestamp, Did)| match did {
         Did::Unanswered(ask) => !matches!(ask, Ask::Retry | Ask::NewPaymentMethod),
-        Did::Repaired => true,
+        Did::Repaired | Did::CanceledByHand => true,
         Did::Approved | Did::Imported(_) | Did::Asked(_) | Did::Accepted(_) | Did::Refused(_) | Did::EndedKey => false,
     };
     let refunds = [Ask::RefundPart, Ask::RefundAll, Ask::CancelNowUnused, Ask::CancelNowAll];
@@ -314,7 +315,9 @@ pub fn compare(
             Event::Did(Did::Imported(next)) => oracle.comes(next),
             Event::Did(Did::EndedKey) => lives = false,
             Event::Did(Did::Asked(Ask::ChangePlanNow | Ask::CancelNowUnused | Ask::CancelNowAll)) => asked_at = at,
-            Event::Did(Did::Asked(_) | Did::Refused(_) | Did::Unanswered(_) | Did::Repaired) => (),
+            Event::Did(Did::Asked(_) | Did::Refused(_) | Did::Unanswered(_) | Did::Repaired | Did::CanceledByHand) => {
+                ()
+            }
             Event::Paid(payment) => {
                 if !oracle.use_credit(at) {
                     return wrong;
@@ -356,7 +359,10 @@ pub fn compare(
         .payments()
         .iter()
         .any(|payment| payment.failed_at.is_some() && payment.order.customer_uid == customer_uid);
-    let behind = oracle.due().filter(|due| now.duration_since(*due) > BY);
+    // While I'mport was down, nobody could be charged.
+    let down = life.deeds.iter().any(|(_, _, deed)| matches!(deed, Deed::IamportDown { .. }));
+    let reached = if down { EPOCH.saturating_add(life.ends_after).unwrap_or(now) } else { EPOCH };
+    let behind = oracle.due().filter(|due| now.duration_since(*due.max(&reached)) > BY);
     if let Some(due) = behind.filter(|_| lives && !declined && !between.refused && oracle.slack == 0) {
         wrong.push(Wrong(format!("{id} should have paid for what began at {due}, was never declined, and has not")));
     }

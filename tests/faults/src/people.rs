@@ -42,6 +42,8 @@ pub struct Gateway {
     /// It delays what it does, and what it shows, for hours at times: beyond all that the protocol waits for. What follows is
     /// healed by comparing the books, within a day.
     pub slow: bool,
+    /// It deletes no billing key, as long as things go wrong.
+    pub keeps_keys: bool,
 }
 
 /// What somebody does.
@@ -75,6 +77,11 @@ pub enum Deed {
         who: usize,
         /// So many; 0 where the schema stays.
         minutes: i64,
+    },
+    /// Somebody cancels the buyer's latest payment in I'mport's console, all of it.
+    CancelByHand {
+        /// Whose.
+        who: usize,
     },
     /// The table is copied, to be restored later.
     Backup {
@@ -184,6 +191,10 @@ pub enum Taken {
     Declined,
     /// That of the next opening of the window.
     Window,
+    /// As it can be guessed from the subscription's id: the next opening of the window, without the characters that nobody knows.
+    Guessed,
+    /// That of the next charge whose request is on its way to I'mport, and doesn't arrive.
+    OnTheWay,
 }
 
 /// What happens in the window and on the way back.
@@ -251,6 +262,8 @@ const MISCONFIGURED: u64 = 40;
 const IMPORTED: u64 = 100;
 /// Of a thousand rough buyers so many have a name taken.
 const SQUATTED: u64 = 60;
+/// Of a thousand rough buyers so many have a payment canceled by hand.
+const BY_HAND: u64 = 40;
 /// Of a thousand rough buyers so many see a newer version at work.
 const NEWER: u64 = 60;
 /// Of a thousand rough lives so many lose their table. It costs as many calls as there are days.
@@ -286,6 +299,7 @@ impl Life {
             pays_again: rough && dice.happens("pays again", 200),
             least_amount: if rough && dice.happens("least amount", 200) { 100 } else { 0 },
             slow: rough && dice.happens("slow", 60),
+            keeps_keys: rough && dice.happens("keeps keys", 100),
         };
         let lagging = rough && dice.happens("lagging", 200);
         let mut life = Self {
@@ -362,10 +376,21 @@ impl Life {
                 deeds.push((sometime(&about), Deed::Ask { who, command: dice.one_of(&about, &ASKS) }));
             }
             if dice.happens(&format!("squatted {who}"), SQUATTED) {
-                let names = [Taken::Next, Taken::InFlight, Taken::Declined, Taken::Window];
+                let names = [
+                    Taken::Next,
+                    Taken::InFlight,
+                    Taken::Declined,
+                    Taken::Window,
+                    Taken::Guessed,
+                    Taken::OnTheWay,
+                    Taken::OnTheWay,
+                ];
                 let name = dice.one_of(&format!("squatted name {who}"), &names);
                 let own = dice.happens(&format!("squatted own {who}"), 400);
                 deeds.push((sometime(&format!("squatted at {who}")), Deed::Squat { who, name, own }));
+            }
+            if dice.happens(&format!("by hand {who}"), BY_HAND) {
+                deeds.push((sometime(&format!("by hand at {who}")), Deed::CancelByHand { who }));
             }
             if dice.happens(&format!("newer {who}"), NEWER) {
                 let minutes = dice.one_of(&format!("newer for {who}"), &[0, 0, 5, 60]);
@@ -377,7 +402,7 @@ impl Life {
             }
         }
         if self.rough && dice.happens("down", 150) {
-            let minutes = dice.one_of("down for", &[3, 12, 45, 180, 1_500]);
+            let minutes = dice.one_of("down for", &[3, 12, 45, 180, 1_500, 1_500, 12_000]);
             deeds.push((seconds(dice.below("down at", span)), Deed::IamportDown { minutes }));
         }
         if self.rough && dice.happens("misconfigured", MISCONFIGURED) {

@@ -148,6 +148,8 @@ pub struct Rules {
     off_since: Option<Timestamp>,
     /// What was decided to go back of each payment, by when it was.
     decided: BTreeMap<String, BTreeMap<Timestamp, u64>>,
+    /// The payments that were canceled in I'mport's console: what we wanted to give back of them, too, need not.
+    by_hand: BTreeSet<String>,
 }
 
 impl Rules {
@@ -180,6 +182,12 @@ impl Rules {
     /// I'mport is slower with `uid` than the protocol can wait for.
     pub fn is_beyond(&mut self, uid: &str) {
         self.beyond.insert(uid.to_owned());
+    }
+
+    /// So much of a payment was canceled in I'mport's console.
+    pub fn canceled_by_hand(&mut self, imp_uid: &str, amount: u64, now: Timestamp) {
+        self.decided.entry(imp_uid.to_owned()).or_default().insert(now, amount);
+        self.by_hand.insert(imp_uid.to_owned());
     }
 
     /// From here on nobody but the newer version of the code may write this subscription; or they may again.
@@ -393,6 +401,7 @@ impl Rules {
             match written {
                 Written::Subscription(is) => {
                     self.listed(is);
+                    self.keyed(is, iamport);
                     if self.newer.contains(&is.id) {
                         self.broken(Rule::Meddled, format!("{} was written, by a schema that isn't understood", is.id));
                     }
@@ -459,6 +468,7 @@ impl Rules {
             && is_in_flight == was.in_flight
             && was.status != is.status
             && is.status != Status::NeedsReview
+            && !was.proof_ends_review
             && !late_truth
         {
             self.broken(Rule::DoubtBlocks, format!("{id} became {} with a charge in flight", is.status.word()));
@@ -511,6 +521,18 @@ impl Rules {
             .any(|payment| payment.failed_at.is_some() && same_period(&payment.order.merchant_uid, id, is.period));
         if key.is_some() && !declined {
             self.broken(Rule::GivenUp, format!("{id} is canceled as unpaid, and its key was never declined"));
+        }
+    }
+
+    /// Its billing key is of a window that was opened here.
+    fn keyed(&mut self, is: &Subscription, iamport: &Simulator) {
+        let Some(method) = is.payment_method.as_ref().filter(|method| method.window > 0 && !method.deleted) else {
+            return;
+        };
+        let issued = method.imp_uid.as_ref().and_then(|imp_uid| iamport.books().payment(imp_uid.as_str()));
+        let name = is.window_name(method.window).to_string();
+        if issued.is_none_or(|payment| payment.order.merchant_uid != name) {
+            self.broken(Rule::WithoutProof, format!("{}: its billing key isn't of its window {name}", is.id));
         }
     }
 
@@ -631,7 +653,7 @@ impl Rules {
     }
 
     /// Everything is quiet: both books must say the same, and nobody may be forgotten.
-    pub fn at_rest(&mut self, copy: &Copy, iamport: &Simulator, policy: &Policy, now: Timestamp) {
+    pub fn at_rest(&mut self, copy: &Copy, Facts { iamport, log, now }: Facts<'_>, policy: &Policy) {
         let mut standing: BTreeMap<(SubscriptionId, u32), Vec<String>> = BTreeMap::new();
         for payment in iamport.books().payments().iter().filter(|payment| payment.was_charged()) {
             let Ok(MerchantUid { subscription, purpose: Purpose::Charge { period, .. }, .. }) =
@@ -671,7 +693,7 @@ impl Rules {
                 Some(_) => (),
             }
             let decided: u64 = self.decided.get(&payment.imp_uid).map_or(0, |decided| decided.values().sum());
-            if decided != payment.cancel_amount() {
+            if decided != payment.cancel_amount() && !self.by_hand.contains(&payment.imp_uid) {
                 let what =
                     format!("{}: {decided} were to go back, and {} did", payment.imp_uid, payment.cancel_amount());
                 self.broken(Rule::Refund, what);
@@ -695,6 +717,13 @@ impl Rules {
         for (id, account) in &copy.accounts {
             let Some(subscription) = &account.subscription else { continue };
             self.settled_together(account, subscription);
+            let key = iamport.books().key(subscription.customer_uid.as_str());
+            if key.is_some() && log.is_key_deleted(*id) && !account.waits_for_a_person() {
+                self.broken(
+                    Rule::Unwanted,
+                    format!("{id}: the deletion of its billing key was accepted, and I'mport has it still"),
+                );
+            }
             let refunds: u64 = account.refunds.values().map(|refund| refund.amount.get()).sum();
             let refunded: u64 = account.charges.values().map(|charge| charge.refunded.get()).sum();
             if refunds != refunded {

@@ -33,6 +33,7 @@ pub struct World {
     script: Script,
     telling: bool,
     lagging: bool,
+    keeps_keys: bool,
     rough: AtomicBool,
     faults_stopped: AtomicBool,
     on_the_way: AtomicUsize,
@@ -81,6 +82,8 @@ pub struct Inner {
     messages: Messages,
     down_until: Option<Timestamp>,
     misconfigured_until: Option<Timestamp>,
+    /// Whose next charge doesn't arrive, and somebody takes its name; for the subscription's own `customer_uid` or not.
+    pub trap: Option<(SubscriptionId, bool)>,
     /// What people did.
     pub log: Log,
     backup: Option<Backup>,
@@ -107,6 +110,7 @@ impl World {
             script,
             telling,
             lagging: life.lagging,
+            keeps_keys: life.gateway.keeps_keys,
             rough: AtomicBool::new(life.rough),
             faults_stopped: AtomicBool::new(false),
             on_the_way: AtomicUsize::new(0),
@@ -122,6 +126,7 @@ impl World {
                 messages: Messages::default(),
                 down_until: None,
                 misconfigured_until: None,
+                trap: None,
                 log: Log::default(),
                 backup: None,
                 latest: Latest::default(),

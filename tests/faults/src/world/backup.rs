@@ -3,10 +3,13 @@
 use dynoxide::Database;
 use jiff::Timestamp;
 use maedal::key::Key;
-use maedal::subscription::{MerchantUid, SubscriptionId};
+use maedal::subscription::{MerchantUid, Status, SubscriptionId};
 use serde_json::{Value, json};
+use simulator::Payment;
 
 use super::World;
+use crate::log::Did;
+use crate::rules::Rule;
 use crate::table::{Copy, carry_out};
 
 /// What the table held.
@@ -91,6 +94,40 @@ impl World {
             name.is_ok_and(|name| name.subscription == id)
         });
         own.any(|payment| payment.cancellations.iter().any(|cancellation| cancellation.cancelled_at >= from))
+    }
+
+    /// Of all these, the restored table has lost commands: a person must look before they are charged.
+    pub fn are_held(&self, ids: impl Iterator<Item = SubscriptionId>) {
+        let mut inner = self.inner();
+        let super::Inner { copy, rules, .. } = &mut *inner;
+        for id in ids {
+            let Some(subscription) = copy.accounts.get(&id).and_then(|account| account.subscription.as_ref()) else {
+                continue;
+            };
+            if subscription.status != Status::NeedsReview && !subscription.status.is_over() {
+                rules.broken(Rule::Unwanted, format!("{id} goes on, and the restored table has lost a command of it"));
+            }
+        }
+    }
+
+    /// Somebody cancels the latest payment of `id` in I'mport's console.
+    pub fn cancel_by_hand(&self, id: SubscriptionId) {
+        let now = self.time.now();
+        let mut inner = self.inner();
+        let super::Inner { rules, iamport, .. } = &mut *inner;
+        let own = |payment: &&Payment| {
+            let name = payment.order.merchant_uid.parse::<MerchantUid>();
+            name.is_ok_and(|name| name.subscription == id) && payment.was_charged() && payment.balance() > 0
+        };
+        let latest = iamport.books().payments().iter().rfind(own).map(|p| (p.imp_uid.clone(), p.balance()));
+        let Some((imp_uid, amount)) = latest else { return };
+        if iamport.cancel_in_console(&imp_uid, None, now).is_ok() {
+            rules.canceled_by_hand(&imp_uid, amount, now);
+        }
+        drop(inner);
+        self.note(id, Did::CanceledByHand);
+        self.say(|| format!("somebody cancels {imp_uid} in I'mport's console"));
+        self.changed.notify_one();
     }
 
     /// A newer version of the code writes into a subscription what this one doesn't know, by a schema of its own or not. False:

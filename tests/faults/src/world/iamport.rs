@@ -7,7 +7,7 @@ use bytes::Bytes;
 use http::{Method, Request, Response, StatusCode};
 use jiff::SignedDuration;
 use maedal::iamport::{Sending, Transport, TransportError};
-use serde_json::Value;
+use serde_json::{Value, json};
 use tokio::time::sleep;
 
 use super::{World, later};
@@ -86,8 +86,15 @@ async fn ask(me: &Actor, request: Request<Bytes>, timeout: Duration) -> Result<R
     world.travel(&place, "there").await;
     let lost_on_the_way = if strike.is_none() { world.loses(me, &place) } else { None };
     let misconfigured = kind == Kind::Again && strike.is_none() && world.is_misconfigured();
+    let trapped = if kind == Kind::Again { world.springs(uid(&body)) } else { None };
+    let keeps_key = kind == Kind::DeleteKey && strike.is_none() && world.keeps_keys && world.is_rough();
     let answer = match strike {
+        _ if trapped.is_some() => {
+            world.squat(uid(&body), &trapped.unwrap_or_default());
+            Err(lost())
+        }
         None if lost_on_the_way == Some(super::Lost::There) => Err(lost()),
+        None if keeps_key => at_iamport(&world, kind, &request, &body, Some(refuse())),
         None if misconfigured => at_iamport(&world, kind, &request, &body, Some(no_such_key())),
         None => at_iamport(&world, kind, &request, &body, None),
         Some(fault) => {
@@ -197,10 +204,7 @@ async fn struck(
         Fault::Garbled(garble) => carry_out(Some(simulator::Fault::Nonsense(garble.into()))),
         Fault::Decline => carry_out(Some(decline("잔액이 부족합니다."))),
         Fault::DeclineHard => carry_out(Some(decline("해지된 정기결제입니다."))),
-        Fault::Refuse => {
-            let message = "PG사와의 통신에 실패하였습니다.".to_owned();
-            carry_out(Some(simulator::Fault::Refuse { code: -1, message }))
-        }
+        Fault::Refuse => carry_out(Some(refuse())),
         Fault::LatePaid(s) => carry_out(Some(simulator::Fault::LatePaid(seconds(s)))),
         Fault::Blind(s) => carry_out(blind(world, request, s)),
         Fault::ExpiredToken => carry_out(Some(simulator::Fault::ExpiredToken)),
@@ -225,6 +229,39 @@ async fn struck(
         }
         // DynamoDB's.
         Fault::Throttle | Fault::Conflict => Err(lost()),
+    }
+}
+
+fn refuse() -> simulator::Fault {
+    simulator::Fault::Refuse { code: -1, message: "PG사와의 통신에 실패하였습니다.".to_owned() }
+}
+
+impl World {
+    /// Whether somebody waits to take the name `uid`: for which `customer_uid`.
+    fn springs(&self, uid: &str) -> Option<String> {
+        let mut inner = self.inner();
+        let (id, own) = inner.trap.filter(|(id, _)| uid.starts_with(&id.to_string()))?;
+        inner.trap = None;
+        let subscription = inner.copy.accounts.get(&id)?.subscription.as_ref()?;
+        Some(if own { subscription.customer_uid.to_string() } else { "somebody-else".to_owned() })
+    }
+
+    /// Whoever knows the merchant's code opens a window of 0 won under the name `name`, and approves. False: it isn't taken.
+    pub fn squat(&self, name: &str, customer_uid: &str) -> bool {
+        let request = json!({
+            "user_code": crate::history::USER_CODE, "pg": "chai", "pay_method": "trans", "merchant_uid": name, "name": "아무거나",
+            "amount": 0, "customer_uid": customer_uid, "m_redirect_url": "https://pay.example/elsewhere",
+        });
+        let post = |path: &str, body: String| {
+            let request = http::Request::post(path).header("content-type", "application/json").body(Bytes::from(body));
+            self.at_iamport(&request.ok()?, None)
+        };
+        let opened = post("/chai/window", request.to_string());
+        let opened: Value = opened.and_then(|answer| serde_json::from_slice(answer.body()).ok()).unwrap_or_default();
+        let window = opened["window_id"].as_str();
+        let taken = window.and_then(|id| post(&format!("/chai/window/{id}/approve"), String::new())).is_some();
+        self.say(|| format!("somebody takes the name {name} for {customer_uid}: {taken}"));
+        taken
     }
 }
 

@@ -10,7 +10,7 @@ use crate::dice::Dice;
 use crate::table::{Answer, carry_out};
 
 /// So long after a transaction has changed its items, until whoever sent it hears of that, a query may show what was before.
-const LAG: SignedDuration = SignedDuration::from_millis(40);
+const LAG: SignedDuration = SignedDuration::from_millis(200);
 
 /// The latest transaction: its items as they were before it, null where there was none.
 #[derive(Debug, Default)]

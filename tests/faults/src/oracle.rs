@@ -250,13 +250,11 @@ pub fn compare(
         Did::Approved | Did::Imported(_) | Did::Asked(_) | Did::Accepted(_) | Did::Refused(_) | Did::EndedKey => false,
     };
     let refunds = [Ask::RefundPart, Ask::RefundAll, Ask::CancelNowUnused, Ask::CancelNowAll];
-    let is_clear = !log.of(id).iter().any(unclear)
-        && !between.deployed
-        && !asked(&[Ask::Pause, Ask::Resume])
-        // Of two payments of a period, it isn't known which one a refund was meant for.
-        && !(asked(&refunds) && is_paid_twice(&paid))
-        && paid.iter().all(|payment| payment.paid_at == Some(payment.started_at));
-    if !is_clear {
+    // Of two payments of a period, it isn't known which one a refund was meant for.
+    let mixed = asked(&refunds) && is_paid_twice(&paid);
+    let late = paid.iter().any(|payment| payment.paid_at != Some(payment.started_at));
+    let left = log.of(id).iter().any(unclear) || between.deployed || asked(&[Ask::Pause, Ask::Resume]);
+    if left || mixed || late {
         return wrong;
     }
     // What went back without anybody's asking bought nothing.

@@ -314,7 +314,6 @@ pub fn compare(
             Event::Did(Did::EndedKey) => lives = false,
             Event::Did(Did::Asked(Ask::ChangePlanNow | Ask::CancelNowUnused | Ask::CancelNowAll)) => asked_at = at,
             Event::Did(Did::Asked(_) | Did::Refused(_)) => (),
-            // With these, nobody comes here.
             Event::Did(Did::Unanswered(_) | Did::Repaired | Did::CanceledByHand) => (),
             Event::Paid(payment) => {
                 if !oracle.use_credit(at) {

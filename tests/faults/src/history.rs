@@ -1007,6 +1007,8 @@ impl<'a> Show<'a> {
                         let said = actor.live(ask(&billing, id, command, life)).await;
                         let did = match &said {
                             Some(Said::Done) => Did::Accepted(command),
+                            // It may have met what it has done itself.
+                            Some(Said::Refused(_)) if actor.was_struck() => Did::Unanswered(command),
                             Some(Said::Refused(_)) => Did::Refused(command),
                             Some(Said::Unclear(_)) | None => Did::Unanswered(command),
                         };
@@ -1046,7 +1048,7 @@ impl<'a> Show<'a> {
                 Taken::InFlight => s.in_flight.as_ref().map_or_else(next, |intent| intent.merchant_uid),
                 Taken::Declined => charges.rfind(|charge| !charge.is_settled()).map_or_else(next, |c| c.merchant_uid),
                 Taken::Window => s.window_name(s.windows + 1),
-                Taken::Guessed => MerchantUid::window(id, s.windows.max(1)),
+                Taken::Guessed => MerchantUid::charge(id, s.paid_through.max(1), 1),
                 Taken::OnTheWay => {
                     drop(inner);
                     self.world.inner().trap = Some((id, own));

@@ -191,7 +191,7 @@ pub enum Taken {
     Declined,
     /// That of the next opening of the window.
     Window,
-    /// As it can be guessed from the subscription's id: the next opening of the window, without the characters that nobody knows.
+    /// As it can be guessed from the subscription's id: a paid charge's, without the characters that nobody knows.
     Guessed,
     /// That of the next charge whose request is on its way to I'mport, and doesn't arrive.
     OnTheWay,

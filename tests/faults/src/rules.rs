@@ -314,7 +314,9 @@ impl Rules {
         };
         self.asked_at.insert(id, now);
         let beyond = self.beyond.iter().any(|other| same_period(other, id, period));
-        if let Some(why) = log.forbids(id).filter(|_| !beyond) {
+        // Who asks without a key charges nobody.
+        let charges = iamport.books().key(subscription.customer_uid.as_str()).is_some();
+        if let Some(why) = log.forbids(id).filter(|_| !beyond && charges) {
             self.broken(Rule::Unwanted, format!("{uid} was asked for after {why}"));
         }
         if !beyond && account.charges.values().any(|charge| charge.merchant_uid.to_string() == uid) {
@@ -438,6 +440,22 @@ impl Rules {
         let canceled = is.status == Status::Canceled && log.is_canceled(id);
         if !repaired && !canceled && !may_become(was.status, is.status) {
             self.broken(Rule::IllegalTransition, format!("{id}: {} after {}", is.status.word(), was.status.word()));
+        }
+        if is.status == Status::PastDue && was.status != Status::PastDue && !log.may_be_deleted(id) {
+            let taken = |charge: &Charge| {
+                let payments = || iamport.books().payments_of(&charge.merchant_uid.to_string()).collect::<Vec<_>>();
+                charge.period == is.period
+                    && payments().iter().any(|payment| payment.was_paid() && !payment.was_charged())
+                    && payments().iter().all(|payment| payment.was_paid())
+            };
+            let declined: Vec<&Charge> =
+                copy.accounts[&id].charges.values().filter(|c| c.period == is.period).collect();
+            if !declined.is_empty() && declined.into_iter().all(taken) {
+                self.broken(
+                    Rule::IllegalTransition,
+                    format!("{id} is past due, since somebody has taken its charge's name"),
+                );
+            }
         }
         if is.paid_through < was.paid_through {
             self.broken(
@@ -664,11 +682,16 @@ impl Rules {
             if self.wrong_amounts.contains_key(&subscription) || self.is_written_off(subscription) {
                 continue;
             }
+            // Lost as a whole with the table: each payment of it is a finding, and a person's.
+            let account = copy.accounts.get(&subscription);
+            if self.restored && account.is_none_or(|account| account.subscription.is_none()) {
+                if account.is_none_or(|account| !account.findings.contains(&payment.imp_uid)) {
+                    self.broken(Rule::Forgotten, format!("{} of a lost subscription is no finding", payment.imp_uid));
+                }
+                continue;
+            }
             if payment.balance() > 0 {
                 standing.entry((subscription, period)).or_default().push(payment.imp_uid.clone());
-            }
-            if self.restored && copy.accounts.get(&subscription).is_none_or(|account| account.subscription.is_none()) {
-                continue;
             }
             let entry = copy.accounts.get(&subscription).and_then(|account| {
                 account.charges.values().find(|c| c.payment().is_some_and(|p| p.imp_uid.as_str() == payment.imp_uid))
@@ -723,6 +746,15 @@ impl Rules {
                     Rule::Unwanted,
                     format!("{id}: the deletion of its billing key was accepted, and I'mport has it still"),
                 );
+            }
+            for imp_uid in account.findings.iter().filter(|_| subscription.name_key.is_some()) {
+                let name = iamport.books().payment(imp_uid).and_then(|payment| payment.order.merchant_uid.parse().ok());
+                if name.is_some_and(|name: MerchantUid| name.tag.is_none()) {
+                    self.broken(
+                        Rule::NeedlessReview,
+                        format!("{id}: {imp_uid} is a finding, under a name that anybody can guess"),
+                    );
+                }
             }
             let refunds: u64 = account.refunds.values().map(|refund| refund.amount.get()).sum();
             let refunded: u64 = account.charges.values().map(|charge| charge.refunded.get()).sum();

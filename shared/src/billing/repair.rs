@@ -118,6 +118,9 @@ impl Billing {
         entries.extend(draft.new.into_iter().map(Entry::New));
         entries.extend(draft.closed.into_iter().map(Entry::Finding));
         let mut repaired = draft.subscription;
+        if let Some(review) = seen.review.as_ref().filter(|review| review.lost && seen.in_flight.is_some()) {
+            repaired.wait_for_lost_commands(review, now);
+        }
         match self.store.settle(&mut repaired, &entries, now, &self.policy).await? {
             Settled::Written => (),
             Settled::InTheWay(_) => return Err(StoreError::Conflict { task: "carry out a repair" }),

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use super::id::SubscriptionId;
 use super::refused::{Reason, Refused};
-use super::{ReviewCause, Status, Subscription};
+use super::{Review, ReviewCause, Status, Subscription};
 
 /// What becomes of the difference.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -95,6 +95,21 @@ impl Subscription {
             (review.cause, review.lost) = (ReviewCause::Difference, true);
         }
         self.repair = None;
+    }
+
+    /// The charge in flight is decided of, and the commands that a restore has lost can be given again, which they couldn't before:
+    /// nothing is charged until a person has seen to that, too.
+    pub(crate) fn wait_for_lost_commands(&mut self, review: &Review, now: Timestamp) {
+        if self.is_over() {
+            return;
+        }
+        self.needs_review(
+            format!("{}; its charge in flight is settled: give these commands again, then accept", review.reason),
+            now,
+        );
+        if let Some(review) = &mut self.review {
+            review.lost = true;
+        }
     }
 
     /// A person has looked: it stands where it stood.

@@ -293,6 +293,20 @@ async fn repair(actor: &Arc<Actor>, billing: &Billing, id: SubscriptionId) -> Op
     }
 }
 
+/// Refunds that were made are known from I'mport.
+fn is_refund(ask: Ask) -> bool {
+    matches!(ask, Ask::RefundPart | Ask::RefundAll)
+}
+
+/// An operator takes it as it is, after a restore.
+async fn accept(world: &World, billing: &Billing, id: SubscriptionId) {
+    world.inner().rules.repaired(id, RepairAction::Accept);
+    world.note(id, Did::Repaired);
+    let (by, reason) = ("an operator".to_owned(), "after the restore".to_owned());
+    let decided = billing.decide_repair(id, &RepairRequest { action: RepairAction::Accept, by, reason }, None).await;
+    world.say(|| format!("the operator decides of {id}: {}", decided.is_ok()));
+}
+
 /// One worker's wiring.
 #[derive(Debug, Clone)]
 struct Wiring {
@@ -663,7 +677,6 @@ impl<'a> Show<'a> {
                 what: format!("{ask:?}"),
                 at: at.to_string(),
             };
-            let is_refund = |ask: Ask| matches!(ask, Ask::RefundPart | Ask::RefundAll);
             let commands = lost.iter().filter(|(_, _, ask)| !is_refund(*ask)).map(command).collect();
             let held = billing.lose(commands, Duration::from_secs(600)).await?;
             world.say(|| format!("the operator feeds what was lost: {held:?}"));
@@ -691,24 +704,41 @@ impl<'a> Show<'a> {
                 }
             }
             for id in those(&world, Account::is_in_review) {
-                world.inner().rules.repaired(id, RepairAction::Accept);
-                world.note(id, Did::Repaired);
-                let request = RepairRequest {
-                    action: RepairAction::Accept,
-                    by: "an operator".to_owned(),
-                    reason: "after the restore".to_owned(),
-                };
-                let decided = manage.decide_repair(id, &request, None).await;
-                world.say(|| format!("the operator decides of {id}: {}", decided.is_ok()));
+                accept(&world, &manage, id).await;
             }
             let now = billing.clock.now();
             billing.store.put_charging(&Charging { on: true, since: Some(now), ..Charging::default() }, now).await
         });
         let recovered = recovered.await;
+        self.give_again(from);
         let mut inner = world.inner();
         if !matches!(recovered, Some(Ok(()))) {
             inner.rules.broken(Rule::Stuck, format!("the table can't be recovered: {recovered:?}"));
         }
+    }
+
+    /// Whoever had a charge in flight then waits once more when it is settled: the operator gives the lost commands again by and by.
+    fn give_again(&mut self, from: Timestamp) {
+        let (world, manage) = (self.world.clone(), self.crew.manage.billing.clone());
+        let (lost, life) = (world.inner().log.accepted_since(from), self.crew.complete.site.session);
+        self.crowd.spawn(async move {
+            for _ in 0..3 {
+                tokio::time::sleep(Duration::from_secs(3_600)).await;
+                let operator = Actor::new(&world, SETUP.to_owned());
+                let giving = async {
+                    for id in those(&world, Account::is_in_review) {
+                        for (_, _, command) in lost.iter().filter(|(whose, _, ask)| *whose == id && !is_refund(*ask)) {
+                            let said = ask(&manage, id, *command, life).await;
+                            world.say(|| format!("the operator asks for {command:?} of {id} again: {said:?}"));
+                        }
+                        if lost.iter().any(|(whose, _, _)| *whose == id) {
+                            accept(&world, &manage, id).await;
+                        }
+                    }
+                };
+                operator.at_leisure(giving).await;
+            }
+        });
     }
 
     /// A person decides of all that waits for one. False: nothing does.

@@ -253,7 +253,19 @@ pub fn compare(
     // Of two payments of a period, it isn't known which one a refund was meant for.
     let mixed = asked(&refunds) && is_paid_twice(&paid);
     let late = paid.iter().any(|payment| payment.paid_at != Some(payment.started_at));
-    let left = log.of(id).iter().any(unclear) || between.deployed || asked(&[Ask::Pause, Ask::Resume]);
+    // A charge between a question and its answer may have seen what was asked for, or not.
+    let mut asked_since = None;
+    let between_both = log.of(id).iter().any(|(at, did)| match did {
+        Did::Asked(_) => {
+            asked_since = Some(*at);
+            false
+        }
+        Did::Accepted(_) => asked_since
+            .take()
+            .is_some_and(|since| paid.iter().any(|payment| payment.started_at >= since && payment.started_at <= *at)),
+        _ => false,
+    });
+    let left = between_both || log.of(id).iter().any(unclear) || between.deployed || asked(&[Ask::Pause, Ask::Resume]);
     if left || mixed || late {
         return wrong;
     }

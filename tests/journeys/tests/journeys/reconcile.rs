@@ -749,3 +749,40 @@ async fn open_reviews_are_counted_by_the_hour_for_as_long_as_they_are_open() {
     world.after(SignedDuration::from_mins(2)).await;
     assert_eq!(count().await, 0);
 }
+
+/// The table is restored as it was while a charge was in doubt: its lost cancellation can be given again once that is decided, before
+/// anything else is charged.
+#[tokio::test]
+async fn a_cancellation_that_a_restore_has_lost_waits_for_the_charge_in_doubt_and_nothing_is_charged_between() {
+    let world = World::new().await;
+    world.stack.stop_stream().unwrap();
+    let id = world.subscribed("coffee").await;
+    world.fault(Rule::once(Call::Again, Fault::ErrorAfterEffect(500)));
+    world.fault(Rule::always(Fault::WebhookLost).on(Call::Webhook));
+    world.live_until(seoul("2026-12-23T10:03")).await;
+    assert!(world.subscription(id).await.in_flight.is_some());
+    let backup = world.stack.back_up().unwrap();
+    world.live_until(seoul("2026-12-23T12:00")).await;
+    let cancel = world.commanded(id, "cancel", json!({ "when": "now" })).await;
+    let paid = world.payments();
+
+    switch(&world, false).await;
+    world.stack.restore(&backup).unwrap();
+    switch(&world, false).await;
+    assert_eq!(fed(&world, lost(&[(id, Some(&cancel["version"]), "cancel")])).await.held, 1);
+    let path = format!("/v1/subscriptions/{id}");
+    let post = async |what: &str, body: Value| {
+        world.call(http::Method::POST, &format!("{path}/{what}"), &body, None).await.status
+    };
+    assert_eq!(post("cancel", json!({ "when": "now" })).await, 409, "the charge is in doubt");
+    assert_eq!(post("repair", json!({ "action": "accept", "reason": "a restore" })).await, 202);
+    switch(&world, true).await;
+    world.live_until(seoul("2026-12-24T12:00")).await;
+    let s = world.subscription(id).await;
+    assert_eq!((s.status, s.paid_through, s.in_flight), (Status::NeedsReview, 2, None));
+    world.live_until(seoul("2027-01-26T12:00")).await;
+    assert_eq!(post("cancel", json!({ "when": "now" })).await, 200);
+    world.live_until(seoul("2027-01-27T12:00")).await;
+    assert_eq!(world.subscription(id).await.status, Status::Canceled);
+    assert_eq!(world.payments(), paid, "nobody was charged since");
+}

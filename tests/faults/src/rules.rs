@@ -696,11 +696,10 @@ impl Rules {
             let entry = copy.accounts.get(&subscription).and_then(|account| {
                 account.charges.values().find(|c| c.payment().is_some_and(|p| p.imp_uid.as_str() == payment.imp_uid))
             });
+            // What the restored plan doesn't explain is found, and a person's.
+            let is_found = self.restored && account.is_some_and(|account| account.findings.contains(&payment.imp_uid));
             match entry {
-                // What the restored plan doesn't explain is found, and a person's.
-                None if self.restored && account.is_some_and(|account| account.findings.contains(&payment.imp_uid)) => {
-                    ()
-                }
+                None if is_found => (),
                 None => self.broken(
                     Rule::Forgotten,
                     format!(

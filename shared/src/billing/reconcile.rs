@@ -278,8 +278,9 @@ impl Billing {
     /// something did.
     async fn agrees(&self, ours: &Compared, payment: &IamportPayment) -> Result<bool, StoreError> {
         let refunded = payment.cancel_amount();
-        if Some(ours.amount) != payment.amount() || ours.refunded != refunded || refunded == Won::ZERO {
-            return Ok(Some(ours.amount) == payment.amount() && ours.refunded == refunded);
+        let same = Some(ours.amount) == payment.amount() && ours.refunded == refunded;
+        if !same || refunded == Won::ZERO {
+            return Ok(same);
         }
         let refunds = self.store.refunds_of(ours.subscription, &ours.imp_uid).await?;
         Ok(refunds.iter().map(|refund| refund.amount).sum::<Won>() == refunded)

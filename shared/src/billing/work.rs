@@ -10,9 +10,8 @@ use super::refund::Refunded;
 use super::repair::Repaired;
 use super::{Billing, TRIES};
 use crate::iamport::CallError;
-use crate::store::{Entry, Guard, Settled, StoreError};
-
 use crate::key::Key;
+use crate::store::{Entry, Guard, Settled, StoreError};
 use crate::subscription::{Charge, Due, EndReason, Step, Subscription};
 
 /// What a step came to.

@@ -1,10 +1,11 @@
 //! What is due: the sparse index that dispatch reads, shard by shard, oldest first.
 
+use jiff::Timestamp;
+
 use super::table::DUE_INDEX;
 use super::{Store, StoreError, n};
 use crate::key::{Item, Key};
 use crate::subscription::Due;
-use jiff::Timestamp;
 
 /// A page of what is due in one shard.
 #[derive(Debug, Clone, PartialEq, Default)]
